@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Front end: each verb is a script in dev/ or one line.  See README.md.
+
+V ?= x86
+VERSION ?= 1
+export VERSION FORCE JOBS
+
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench
+.DEFAULT_GOAL := help
+
+help:		## this list
+	@sed -n 's/^\([a-z]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run:		## build the kernel, boot it, do the main job, print the report
+	@dev/run.sh
+
+test:		## all tests, one line each
+	@dev/test.sh $(T)
+
+tree:		## assemble build/linux: the base and one commit per patch
+	@dev/series.sh tree
+
+refresh:	## commits of build/linux back into patches/ and whole files
+	@dev/series.sh refresh
+
+export:		## patches to mail, with cover letter, into build/export (VERSION=n)
+	@dev/series.sh export
+
+diff:		## what the series changes in a file (F=mm/execmem.c)
+	@dev/series.sh diff $(F)
+
+check:		## gates: round trip, style, every patch builds (G=NAME for one)
+	@dev/check.sh $(G)
+
+kernel:		## build a kernel (V=x86, x86-base, x86-debug, arm64, arm64-base)
+	@dev/kernel.sh $(V)
+
+shell:		## boot a kernel to a shell (V=x86; leave with "exit")
+	@dev/kernel.sh $(V)
+	@dev/vm.sh $(V) -i
+
+kunit:		## the KUnit suite, by the kernel's kunit.py
+	@dev/kunit.sh
+
+harness:	## the bookkeeping in user space, under sanitizers
+	@dev/series.sh tree --keep
+	@$(MAKE) -C build/linux/tools/testing/execmem $(HARNESS)
+
+bench:		## what it costs, in instructions
+	@dev/bench.sh

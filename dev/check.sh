@@ -1,0 +1,330 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Gates for what is in the repository, one line each: dev/check.sh [GATE...]
+# A gate is a function gate_NAME DIR that prints why it fails and returns 1;
+# DIR is the repository, or a broken copy of it in dev/tests/gates.
+. "$(dirname "${BASH_SOURCE[0]}")/series.sh"
+. "$DEV/kernel.sh"
+
+QUICK="version apply owned whole edits refresh export"
+SLOW="selftest checkpatch kerneldoc spdx build warnings cross"
+CHECK=$BUILD/check			# worktree that the gates move through the series
+
+# --- the series as text ------------------------------------------------------
+
+# The base is the one the series was made for; a newer one is worth a note only.
+gate_version() {
+	[ "$version" = "$(base_field version)" ] || { echo "note: on $version"; return; }
+	[ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ] || { echo "base tree differs"; return 1; }
+}
+
+# Applies without fuzz and offset, and twice gives the same commit.
+gate_apply() {
+	local first second
+
+	first=$(assemble "$1")
+	second=$(assemble "$1")
+	[ "$first" = "$second" ] || { echo "two assemblies differ"; return 1; }
+}
+
+# Each file outside the plumbing has one owner, each patch its line, and back.
+gate_owned() {
+	local out
+
+	out=$(
+		git -C "$1" ls-files -co --exclude-standard |
+			awk '/\// && !/^(dev|patches|\.ci)\//' |
+			while read -r f; do [ ! -e "$1/$f" ] || echo "$f"; done |
+			sort -u >"$scratch/present"
+		series_files "$1" | sort >"$scratch/listed"
+		uniq -d "$scratch/listed" | sed 's/$/ is listed twice/'
+		comm -23 "$scratch/present" "$scratch/listed" | sed 's/$/ is in no #files line/'
+		comm -13 "$scratch/present" "$scratch/listed" | sed 's/$/ is listed, but not there/'
+		(cd "$1/patches" && ls -- *.patch 2>/dev/null || true) | sort >"$scratch/present"
+		series_patches "$1" | sort >"$scratch/listed"
+		comm -3 "$scratch/present" "$scratch/listed" | sed 's/^\t*\(.*\)/patches\/\1 and the series disagree/'
+	)
+	[ -z "$out" ] || { echo "$out"; return 1; }
+}
+
+patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
+
+# No patch touches a whole file or makes a new one.
+gate_whole() {
+	local p f bad=0
+
+	for p in $(series_patches "$1"); do
+		for f in $(patch_paths "$1/patches/$p"); do
+			if series_files "$1" | grep -qxF "$f"; then
+				echo "$p touches whole file $f"; bad=1
+			elif ! gl cat-file -e "base:$f" 2>/dev/null; then
+				echo "$p makes $f, which should be a whole file"; bad=1
+			fi
+		done
+	done
+	return $bad
+}
+
+# Each patch edits something: a commit of whole files only has no patch to keep.
+gate_edits() {
+	local p bad=0
+
+	for p in $(series_patches "$1"); do
+		[ -n "$(patch_paths "$1/patches/$p")" ] || { echo "$p edits no file"; bad=1; }
+	done
+	return $bad
+}
+
+# Refresh right after tree changes no byte.
+gate_refresh() {
+	local tip
+
+	tip=$(assemble "$1")
+	rm -rf "$scratch/new"
+	generate "$1" "$tip" "$scratch/new"
+	(cd "$scratch/new" && find . -type f -printf '%P\n') | while read -r f; do
+		same_file "$scratch/new/$f" "$1/$f" || { echo "refresh would change $f"; false; }
+	done
+}
+
+# The exported mails, applied by git am to the base, give the same commits.
+gate_export() {
+	local tip work=$scratch/am rc=0
+
+	tip=$(assemble "$1")
+	[ "$tip" != "$(gl rev-parse base)" ] || return 0
+	export_series "$1" "$tip" "$scratch/mails"
+	rm -f "$scratch/mails/"*cover-letter.patch
+	gl worktree prune
+	gl worktree add -q --no-checkout --detach "$work" base
+	{
+		git -C "$work" sparse-checkout set --no-cone /Kbuild
+		git -C "$work" read-tree -m -u HEAD
+		commit_as check check@localhost '' git -C "$work" am -q "$scratch/mails/"*.patch
+		diff <(gl log --format='%T %an <%ae> %at%n%B' "base..$tip") \
+			<(git -C "$work" log --format='%T %an <%ae> %at%n%B' base..HEAD)
+	} >"$scratch/am.log" 2>&1 || { tail -n 5 "$scratch/am.log"; rc=1; }
+	gl worktree remove --force "$work"
+	return $rc
+}
+
+# The gates above and the plumbing below fail when they should.
+gate_selftest() {
+	local t bad=0
+
+	for t in "$DEV"/tests/{series,gates}; do
+		"$t" >"$scratch/selftest" 2>&1 || { echo "${t##*/}:"; tail -n 8 "$scratch/selftest"; bad=1; }
+	done
+	return $bad
+}
+
+# --- style -------------------------------------------------------------------
+
+# dev/checkpatch-waivers: "TYPE|PATH GLOB|reason"; one that waives nothing is an
+# error too.  Messages without a path have that of the patch.
+gate_checkpatch() {
+	local tip p bad=0 rc file type text waivers=$DEV/checkpatch-waivers line
+
+	need_packages codespell
+	tip=$(assemble "$1")
+	[ "$tip" != "$(gl rev-parse base)" ] || return 0
+	export_series "$1" "$tip" "$scratch/mails"
+	: >"$scratch/used"
+	for p in "$scratch/mails/"*.patch; do
+		case $p in *cover-letter*) continue ;; esac
+		(cd "$LINUX" && perl scripts/checkpatch.pl --strict --codespell --no-signoff --terse \
+			--showfile --show-types --no-summary "$p") >"$scratch/cp" 2>&1 && rc=0 || rc=$?
+		[ $rc = 0 ] || grep -qE '(ERROR|WARNING|CHECK):' "$scratch/cp" || { cat "$scratch/cp"; bad=1; }
+		while IFS= read -r line; do
+			type=$(sed -nE 's/.*(ERROR|WARNING|CHECK):([A-Z0-9_]+): .*/\2/p' <<<"$line")
+			[ -n "$type" ] || continue
+			file=${line%%:*} text=${line#"$scratch/mails/"}
+			file=${file#"$scratch/mails/"}
+			waived "$type" "$file" "$waivers" || { echo "$text"; bad=1; }
+		done <"$scratch/cp"
+	done
+	while IFS= read -r line; do
+		grep -qxF "$line" "$scratch/used" || { echo "waiver not needed: $line"; bad=1; }
+	done < <(grep -v -e '^#' -e '^$' "$waivers")
+	return $bad
+}
+
+waived() {
+	local t glob reason
+
+	while IFS='|' read -r t glob reason; do
+		# shellcheck disable=SC2053
+		if [ "$t" = "$1" ] && [[ $2 == $glob ]] && [ -n "$reason" ]; then
+			echo "$t|$glob|$reason" >>"$scratch/used"
+			return 0
+		fi
+	done < <(grep -v -e '^#' -e '^$' "$3")
+	return 1
+}
+
+gate_kerneldoc() {
+	local f bad=0
+
+	for f in $(series_files "$1" | grep '\.[ch]$'); do
+		perl "$LINUX/scripts/kernel-doc" -Werror -Wall -none "$1/$f" 2>&1 || bad=1
+	done
+	return $bad
+}
+
+gate_spdx() {
+	local files tip
+
+	need_packages python3-ply python3-git
+	mapfile -t files < <(series_files "$1")
+	[ ${#files[@]} -gt 0 ] || return 0
+	tip=$(assemble "$1")
+	checkout_at "$tip"
+	(cd "$CHECK" && python3 scripts/spdxcheck.py "${files[@]}") 2>&1
+}
+
+# --- building ------------------------------------------------------------------
+
+# checkout_at COMMIT: move the worktree; files that do not differ keep their time
+checkout_at() {
+	if [ ! -e "$CHECK/.git" ] || ! git -C "$CHECK" rev-parse -q --verify HEAD >/dev/null 2>&1; then
+		rm -rf "$CHECK"
+		gl worktree prune
+		gl worktree add -q --detach "$CHECK" "$1"
+	fi
+	git -C "$CHECK" checkout -q --force --detach "$1"
+	git -C "$CHECK" clean -qfd
+}
+
+# prepare VARIANT: configure at the commit checked out.  Symbols of later
+# commits are not there yet, so none is checked.
+prepare() {
+	case $1 in
+	riscv|powerpc)
+		src=$CHECK arch=$1 fragments=(common "$1")
+		case $1 in
+		riscv)	cross=riscv64-linux-gnu- ;;
+		*)	cross=powerpc64le-linux-gnu- ;;
+		esac
+		need_packages "gcc-${cross%-}"
+		make_args=("CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc")
+		;;
+	*)	variant "$1" ;;
+	esac
+	src=$CHECK out=$CHECK/out-$1
+	mkdir -p "$out"
+	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done >"$out/wanted.config"
+	kmake -s KCONFIG_ALLCONFIG="$out/wanted.config" KCONFIG_CONFIG="$out/new.config" \
+		allnoconfig >/dev/null 2>&1
+	write_if_changed "$out/.config" <"$out/new.config"
+}
+
+# series_objects DIR ARCH: of the C files the series touches, those that are
+# there now and belong to the kernel of ARCH
+series_objects() {
+	local f
+
+	{ series_files "$1"; for f in $(series_patches "$1"); do patch_paths "$1/patches/$f"; done; } |
+	sort -u | grep '\.c$' | while read -r f; do
+		case $f in
+		arch/"$2"/*32.c)			continue ;;
+		arch/"$2"/*)				;;
+		arch/*|tools/*|samples/*|scripts/*)	continue ;;
+		esac
+		[ ! -e "$CHECK/$f" ] || echo "${f%.c}.o"
+	done
+}
+
+# build_objects DIR ARCH [MAKE ARG...]
+build_objects() {
+	local objects
+
+	mapfile -t objects < <(series_objects "$1" "$2")
+	[ ${#objects[@]} -gt 0 ] || return 0
+	kmake -s "${@:3}" "${objects[@]}" 2>&1
+}
+
+# After every patch the objects of all touched files compile, without a warning.
+gate_build() {
+	local c tip
+
+	tip=$(assemble "$1")
+	for c in $(gl rev-list --reverse "base..$tip"); do
+		checkout_at "$c"
+		prepare x86
+		build_objects "$1" x86 >"$scratch/build" ||
+			{ gl log -1 --format='at %s' "$c"; grep -m 5 -A3 'error' "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
+		! grep -m 5 -A3 'warning:' "$scratch/build" || { gl log -1 --format='at %s' "$c"; return 1; }
+	done
+}
+
+# W=1 and sparse say nothing that they do not say about the base.
+gate_warnings() {
+	local tip at
+
+	need_packages sparse
+	tip=$(assemble "$1")
+	[ "$tip" != "$(gl rev-parse base)" ] || return 0
+	for at in base "$tip"; do
+		checkout_at "$at"
+		prepare x86
+		build_objects "$1" x86 -k W=1 C=2 CF=-D__CHECK_ENDIAN__ >"$scratch/w" || true
+		grep -E '(warning|error):' "$scratch/w" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s|^\.\./||' |
+			sort -u >"$scratch/warnings.$([ "$at" = base ] && echo old || echo new)" || true
+	done
+	comm -13 "$scratch/warnings.old" "$scratch/warnings.new" >"$scratch/w"
+	[ ! -s "$scratch/w" ] || { head -n 20 "$scratch/w"; return 1; }
+}
+
+# The other architectures that the series touches compile.
+gate_cross() {
+	local tip a
+
+	tip=$(assemble "$1")
+	[ "$tip" != "$(gl rev-parse base)" ] || return 0
+	checkout_at "$tip"
+	for a in arm64 riscv powerpc; do
+		gl diff --quiet base "$tip" -- "arch/$a" && continue
+		prepare "$a"
+		build_objects "$1" "$a" >"$scratch/build" || { grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
+		! grep -m 5 -A3 'warning:' "$scratch/build" || return 1
+	done
+}
+
+# --- all of them -----------------------------------------------------------------
+
+# run_gate NAME DIR: any command that fails in it is a failure of the gate.  Not
+# to be called in a condition: bash would ignore the -e.
+run_gate() (
+	set -e
+	"gate_$1" "$2"
+)
+
+main_check() {
+	local g start rc failed=0 passed=0 begin=$SECONDS
+
+	"$DEV/series.sh" tree --keep
+	find_tarball
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	[ $# -gt 0 ] || set -- $QUICK $SLOW
+	for g; do
+		start=$SECONDS
+		set +e
+		run_gate "$g" "$ROOT" >"$scratch/out" 2>&1
+		rc=$?
+		set -e
+		if [ $rc = 0 ]; then
+			echo "ok   $g ($((SECONDS - start)) s)" && passed=$((passed + 1))
+		else
+			echo "FAIL $g ($((SECONDS - start)) s)" && failed=$((failed + 1))
+		fi
+		sed 's/^/     /' "$scratch/out"
+	done
+	echo "$passed gates passed, $failed failed ($((SECONDS - begin)) s)"
+	[ $failed = 0 ]
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+	lock check
+	main_check "$@"
+fi

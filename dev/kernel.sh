@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Build a kernel: dev/kernel.sh VARIANT [MAKE TARGET...]
+#   x86 arm64              with the series, source in build/linux
+#   x86-base arm64-base    without it, source in build/linux-base
+#   x86-debug              with the series and the heavy checkers
+# The objects are in build/VARIANT.  Without a target: image and modules.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# Sets src, arch, image, fragments and make_args for the variant.
+variant() {
+	make_args=()
+	case $1 in
+	x86|x86-base|x86-debug)
+		arch=x86_64 image=bzImage
+		need_packages gcc libc6-dev lz4 dwarves
+		;;
+	arm64|arm64-base)
+		arch=arm64 image=Image
+		need_packages gcc gcc-aarch64-linux-gnu libc6-dev
+		make_args=(CROSS_COMPILE=aarch64-linux-gnu- "CC=ccache aarch64-linux-gnu-gcc")
+		;;
+	*)	die "unknown variant '$1'; one of x86 x86-base x86-debug arm64 arm64-base" ;;
+	esac
+	need_packages make flex bison bc cpio perl libelf-dev libssl-dev ccache python3
+
+	fragments=(common "${1%%-*}")
+	case $1 in
+	*-base)	src=$LINUX_BASE ;;
+	*)	src=$LINUX fragments+=(patched) ;;
+	esac
+	[ "${1#*-}" != debug ] || fragments+=(debug)
+
+	# Below the source (ignored by its git), so that paths are "../"; see lib.sh
+	out=$src/out-$1
+	mkdir -p "$out"
+	ln -sfnT "${out#"$BUILD"/}" "$BUILD/$1"
+}
+
+# BTF needs types only: without variable tracking the compiler makes the same
+# code in 12 % less time.
+kmake() {
+	nice make -C "$src" O="$out" ARCH="$arch" "CC=ccache gcc" "HOSTCC=ccache gcc" \
+		LOCALVERSION= KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
+		KCFLAGS=-fno-var-tracking KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP=@0 \
+		"${make_args[@]}" -j"$JOBS" "$@"
+}
+
+# lost_symbols WANTED CONFIG: every line of WANTED that CONFIG does not honour
+lost_symbols() {
+	awk '
+	function name(s) { sub(/^# /, "", s); sub(/[= ].*/, "", s); return s }
+	!/^(# )?CONFIG_/ { next }
+	NR == FNR { if (/^CONFIG_/) have[name($0)] = $0; next }
+	/^#/ { if (name($0) in have) print name($0) " is set, not wanted"; next }
+	have[name($0)] != $0 { print $0 " did not survive" }
+	' "$2" "$1"
+}
+
+configure() {
+	local f lost
+
+	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done |
+		write_if_changed "$out/wanted.config"
+	if [ "$out/.config" -nt "$out/wanted.config" ] &&
+	   [ -z "$(lost_symbols "$out/wanted.config" "$out/.config")" ]; then
+		return
+	fi
+	kmake -s KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig >/dev/null
+	lost=$(lost_symbols "$out/wanted.config" "$out/.config")
+	[ -z "$lost" ] || { say "$lost"; rm "$out/.config"; die "$1: wanted symbols are lost"; }
+	touch "$out/.config"
+}
+
+main() {
+	local v=${1:?variant missing} log start=$SECONDS
+
+	shift
+	variant "$v"
+	lock "kernel-$v"
+	case $v in
+	*-base)	"$DEV/series.sh" base ;;
+	*)	"$DEV/series.sh" tree --keep ;;
+	esac
+	configure "$v"
+
+	log=$BUILD/logs/kernel-$v.log
+	mkdir -p "$BUILD/logs"
+	[ $# -gt 0 ] || set -- "$image" modules
+	if ! kmake -s "$@" >"$log" 2>&1; then
+		grep -E -m 20 -A5 'error|Error|undefined' "$log" >&2 || tail -n 20 "$log" >&2
+		die "$v: build failed, see $log"
+	fi
+	cat "$log" >&2
+	say "kernel $v: built in $((SECONDS - start)) s"
+}
+
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Common functions of the plumbing; sourced by the scripts in dev/.
+# shellcheck shell=bash
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+DEV=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(dirname "$DEV")
+BUILD=$ROOT/build
+LINUX=$BUILD/linux			# base commit plus one commit per patch
+LINUX_BASE=$BUILD/linux-base		# the same without the series
+JOBS=${JOBS:-$(nproc)}
+
+# The user's git configuration must not change a byte of what we generate.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+export LC_ALL=C TZ=UTC
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE CDPATH
+
+# Base and patched kernel are built one directory below their source, so every
+# path on the compiler's command line is relative and both share the cache.
+export CCACHE_DIR=$BUILD/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=8G
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 1; }
+
+# base_field NAME: one value from BASE
+base_field() { sed -n "s/^$1=//p" "$ROOT/BASE"; }
+
+# installed_version PACKAGE: empty when it is not installed
+installed_version() {
+	# shellcheck disable=SC2016
+	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
+		sed -n 's/^installed //p'
+}
+
+# need_packages PACKAGE...: install what is missing, say nothing otherwise
+need_packages() {
+	local p missing=()
+
+	for p; do
+		[ -n "$(installed_version "${p%%=*}")" ] || missing+=("$p")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+
+	[ "$(id -u)" = 0 ] || die "missing packages (run as root, or install them): ${missing[*]}"
+	say "installing: ${missing[*]}"
+	mkdir -p "$BUILD"
+	apt_install "${missing[@]}" || {
+		apt-get -qq update || true
+		apt_install "${missing[@]}"
+	} || die "cannot install ${missing[*]}, see $BUILD/apt.log"
+}
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive apt-get install -y \
+		--no-install-recommends "$@" </dev/null >"$BUILD/apt.log" 2>&1
+}
+
+# write_if_changed FILE: stdin to FILE, but keep the file when nothing changed
+write_if_changed() {
+	local tmp=$1.new
+
+	mkdir -p "$(dirname "$1")"
+	cat >"$tmp"
+	if cmp -s "$tmp" "$1"; then rm "$tmp"; else mv "$tmp" "$1"; fi
+}
+
+# lock NAME: one at a time, the second one waits; held until the script ends
+lock() {
+	local fd
+
+	mkdir -p "$BUILD"
+	exec {fd}>"$BUILD/.lock-$1"
+	flock -n "$fd" || { say "waiting for another run ($1)"; flock "$fd"; }
+}

@@ -1,0 +1,250 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The main job, once with execmem on and once with the boot switch off, side by
+# side: dev/run.sh [--base].  With --base the second column is the kernel without
+# the series, and the result of its test suite is recorded as the one to reach.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+OUT=$BUILD/run
+EXPECTED=$DEV/guest/test_bpf.expected	# what test_bpf says on the unpatched kernel
+CPUS=4
+LIMIT=${LIMIT:-300}			# seconds, for each VM
+
+# boot LABEL VARIANT KERNEL_ARGS: the job's values end up in $OUT/LABEL.  The test
+# suite gets a machine of its own with one CPU: its code runs on one anyway, and
+# emulating four of them costs twice as much.
+boot() {
+	local part cpus
+
+	for part in fleet suite; do
+		[ $part = fleet ] && cpus=$CPUS || cpus=1
+		"$DEV/vm.sh" "$2" -m 2048 -c $cpus -t "$LIMIT" -a "$3" -n "run-$1-$part" \
+			-- main-job.sh $part || return
+	done >"$OUT/$1" 2>"$OUT/$1.err"
+}
+
+# Read by both tables below: value[column, name] from the jobs, and expressions
+# over them, "x", "x - y + 2 * z" or "x / 1000".  Broadcasts are printed by the
+# job only where there were some, so these names count as 0; any other missing
+# name makes the result empty and is noted in `missing`.
+AWK_VALUES='
+function read_values(file, column,    line, w) {
+	while ((getline line < file) > 0) {
+		split(line, w, " ")
+		value[column, w[1]] = w[2]
+		seen[w[1]] = 1
+	}
+}
+function term(name, column) {
+	if (name ~ /^[0-9]+$/)
+		return name
+	if ((column, name) in value)
+		return value[column, name]
+	if (name !~ /\.(tlb|sync_core|ibpb)\./)
+		missing = missing " " name
+	return 0
+}
+function compute(expr, column,    w, n, i, sum, sign, product) {
+	missing = ""
+	n = split(expr, w, " ")
+	sign = 1
+	sum = 0
+	for (i = 1; i <= n; i++) {
+		if (w[i] == "+" || w[i] == "-") {
+			sign = w[i] == "+" ? 1 : -1
+			continue
+		}
+		product = term(w[i], column)
+		if (w[i + 1] == "*")
+			product *= term(w[i + 2], column)
+		else if (w[i + 1] == "/")
+			product = int(product / w[i + 2])
+		if (w[i + 1] ~ /^[*\/]$/)
+			i += 2
+		sum = n == 1 ? product : sum + sign * product
+	}
+	return missing == "" ? sum : ""
+}
+function trim(s) { gsub(/^[ \t]+|[ \t]+$/, "", s); return s }
+'
+
+# What | expression | "less" when less is better, "ratio" to print just that.
+# "@ PHASE KIND WHAT" stands for one row per caller, "# TEXT" is a remark.
+rows() {
+	cat <<-'E'
+	= The fleet
+	programs held | fleet.programs |
+	  of them classic BPF | fleet.classic |
+	  smaller than 500 bytes | fleet.under_500 |
+	  smaller than 2 kB | fleet.under_2000 |
+	JITed bytes | fleet.jited_bytes |
+	  the same in 64-byte chunks | fleet.chunk_bytes |
+	= Mappings added while the fleet is held
+	executable, 4k, outside the image | held.exec_outside_4k - before.exec_outside_4k |
+	executable, 2M, outside the image | held.exec_outside_2M - before.exec_outside_2M |
+	executable, 4k, inside the image | held.exec_image_4k - before.exec_image_4k |
+	executable, 2M, inside the image | held.exec_image_2M - before.exec_image_2M |
+	executable, all of them | held.exec_outside_4k - before.exec_outside_4k + held.exec_outside_2M - before.exec_outside_2M + held.exec_image_4k - before.exec_image_4k + held.exec_image_2M - before.exec_image_2M | less
+	writable and executable pages, in all | held.wx_pages | less
+	direct map: 2M pages split | held.direct_map_level2_splits - before.direct_map_level2_splits | less
+	direct map: 1G pages split | held.direct_map_level3_splits - before.direct_map_level3_splits | less
+	= Memory for the fleet, bytes
+	reserved in the module region | held.region_bytes - before.region_bytes | less
+	reserved, says the BPF pool | held.pool.reserved - before.pool.reserved | less
+	used of it | held.pool.used - before.pool.used | less
+	still reserved after unloading all | after.region_bytes - before.region_bytes | less
+	= TLB-flush broadcasts, by whose memory it was
+	# vmalloc: data unmapped lazily, now and then, by chance of timing
+	@ load tlb load 1000 and hold them
+	@ churn tlb load and unload 2000 more
+	@ unload tlb unload the 1000
+	= Other broadcasts
+	sync_core, load 1000 | load.sync_core_total | less
+	sync_core, load and unload 2000 more | churn.sync_core_total | less
+	predictor flush, load 1000 | load.ibpb_total | less
+	predictor flush, 2000 more | churn.ibpb_total | less
+	= Time in microseconds, noisy (emulated); make bench counts instructions
+	load one program | load.ns_per_program / 1000 | ratio
+	load and unload one | churn.ns_per_program / 1000 | ratio
+	= The kernel's own test_bpf
+	test_bpf: passed | suite.test_bpf.passed |
+	test_bpf: failed | suite.test_bpf.failed | less
+	test_bpf: JITed/run | suite.test_bpf.jited |
+	test_tail_calls: passed | suite.test_tail_calls.passed |
+	test_tail_calls: JITed/run | suite.test_tail_calls.jited |
+	test_skb_segment: passed | suite.test_skb_segment.passed |
+	E
+}
+
+# report LABEL_A LABEL_B: the table, and in plain words where A is worse than B
+report() {
+	rows | awk -F'|' -v a="$1" -v b="$2" -v dir="$OUT" "$AWK_VALUES"'
+	function row(what, expr, kind,    x, y, ratio) {
+		x = compute(expr, a)
+		y = compute(expr, b)
+		if (x == "" && y == "")
+			return
+		if (kind != "" && x != "" && y != "" && y + 0 != 0)
+			ratio = sprintf("%.2f", x / y)
+		printf "  %-42s %12s %12s %8s\n", what, x == "" ? "n/a" : x, y == "" ? "n/a" : y, ratio
+		if (kind == "less" && x != "" && y != "" && x + 0 > y + 0)
+			worse[++nr_worse] = where ", " trim(what) ": " x " against " y
+	}
+	function callers(phase, kind, title,    prefix, name, n, i, j, t) {
+		prefix = phase "." kind "."
+		where = "TLB flushes, " title
+		print "  " title
+		for (t in seen)
+			if (index(t, prefix) == 1)
+				name[++n] = substr(t, length(prefix) + 1)
+		for (i = 2; i <= n; i++)
+			for (j = i; j > 1 && name[j] < name[j - 1]; j--) {
+				t = name[j]; name[j] = name[j - 1]; name[j - 1] = t
+			}
+		for (i = 1; i <= n; i++)
+			row("    " name[i], prefix name[i], "less")
+		row("    all together", phase "." kind "_total", "less")
+	}
+	BEGIN {
+		read_values(dir "/" a, a)
+		read_values(dir "/" b, b)
+		printf "%-44s %12s %12s %8s\n", "", a, b, "ratio"
+	}
+	/^# / { print "  (" substr($0, 3) ")"; next }
+	/^= / { where = substr($0, 3); print "\n" where; next }
+	/^@ / {
+		split($0, w, " ")
+		sub(/^@ [^ ]+ [^ ]+ /, "")
+		callers(w[2], w[3], $0)
+		next
+	}
+	{ sub(/ +$/, "", $1); row($1, $2, trim($3)) }
+	END {
+		print "\nWhere " a " is worse than " b
+		for (i = 1; i <= nr_worse; i++)
+			print "  " worse[i]
+		if (!nr_worse)
+			print "  nowhere, in what is counted here"
+	}'
+}
+
+# What must hold with execmem on: what | expression | relation | expression
+checks() {
+	cat <<-'E'
+	every program has exactly the listed size | fleet.wrong_size | == | 0
+	1000 held: no 4k executable mapping added | held.exec_outside_4k - before.exec_outside_4k + held.exec_image_4k - before.exec_image_4k | == | 0
+	1000 held: at most one 2M executable mapping | held.exec_outside_2M - before.exec_outside_2M + held.exec_image_2M - before.exec_image_2M | <= | 1
+	1000 held: bytes reserved by the pool | held.pool.reserved - before.pool.reserved | <= | 2097152
+	1000 held: bytes reserved in the module region | held.region_bytes - before.region_bytes | <= | 2097152
+	1000 held: 2M pages of the direct map split | held.direct_map_level2_splits - before.direct_map_level2_splits | == | 0
+	2000 more: TLB flushes caused by execmem | churn.tlb.execmem + churn.tlb.bpf_pack | == | 0
+	2000 more: bytes used are those of before | churned.pool.used | == | held.pool.used
+	all unloaded: chunks left | after.pool.chunks - before.pool.chunks | == | 0
+	all unloaded: nothing reserved but the spare | after.pool.reserved - before.pool.reserved | <= | 2097152 * after.pool.spare
+	pages writable and executable, at any time | before.wx_pages + held.wx_pages + churned.wx_pages + after.wx_pages | == | 0
+	broadcasts are all counted | load.lost_events + churn.lost_events + unload.lost_events | == | 0
+	test_bpf: failed | suite.test_bpf.failed + suite.test_tail_calls.failed + suite.test_skb_segment.failed | == | 0
+	E
+}
+
+check() {
+	checks | awk -F'|' -v a="$1" -v dir="$OUT" "$AWK_VALUES"'
+	BEGIN { read_values(dir "/" a, a) }
+	{
+		x = compute($2, a); lost = missing
+		y = compute($4, a); lost = lost missing
+		good = lost == "" && (trim($3) == "==" ? x == y : x <= y)
+		printf "  %s  %-46s %s %s %s%s\n", good ? "pass" : "FAIL", $1, x, trim($3), y,
+			lost == "" ? "" : "(missing:" lost ")"
+		bad += !good
+	}
+	END { exit bad > 0 }'
+}
+
+suite_of() { grep '^suite\.' "$OUT/$1" | sort; }
+
+# The suite must end as it does on the unpatched kernel, whose result is recorded.
+check_suite() {
+	local difference
+
+	if difference=$(diff "$EXPECTED" <(suite_of "$1")); then
+		echo "  pass  $1: test_bpf as on the unpatched kernel"
+	else
+		echo "  FAIL  $1: test_bpf not as on the unpatched kernel (marked <)"
+		grep '^[<>]' <<<"$difference" | sed 's/^/        /'
+		return 1
+	fi
+}
+
+main() {
+	local on=execmem=on other=execmem=off variant=x86 bad=0 start
+
+	[ "${1:-}" != --base ] || { other=unpatched; variant=x86-base; }
+	need_packages qemu-system-x86 busybox-static
+	"$DEV/kernel.sh" x86
+	[ $variant = x86 ] || "$DEV/kernel.sh" $variant
+
+	rm -rf "$OUT"
+	mkdir -p "$OUT"
+	start=$SECONDS
+	boot $on x86 execmem=on &
+	boot $other $variant execmem=off || bad=1
+	wait $! || bad=1
+	[ $bad = 0 ] || { cat "$OUT"/*.err >&2; die "a VM failed"; }
+
+	echo "1000 BPF programs and test_bpf on $CPUS CPUs (QEMU TCG), kernel" \
+		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"
+	echo
+	report $on $other
+	[ $variant = x86 ] || suite_of $other >"$EXPECTED"
+	echo
+	echo "Checks"
+	check $on || bad=1
+	check_suite $on || bad=1
+	check_suite $other || bad=1
+	echo
+	echo "Took $((SECONDS - start)) s.  Verdict: $([ $bad = 0 ] && echo pass || echo FAIL)"
+	return $bad
+}
+
+main "$@"

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Prints every console line that no healthy run has.  A report between "cut
+# here" and "end trace" whose text matches the variable "expected" is skipped.
+
+function bad(line) {
+	return line ~ /BUG:|WARNING:|Oops|UBSAN:|KASAN:|KFENCE:|KCSAN:|kernel BUG at/ ||
+	       line ~ /Kernel panic|general protection|Call [Tt]race:|Internal error:/ ||
+	       line ~ /INFO: (rcu|task|possible|suspicious|trying)|suspicious RCU/ ||
+	       line ~ /possible (recursive|circular|irq|irq lock)|inconsistent lock state/ ||
+	       line ~ /rcu_.*detected.*stall|soft lockup|hard LOCKUP|blocked for more than/ ||
+	       line ~ /Unable to handle kernel|unable to handle page fault/ ||
+	       line ~ /W\+X mappings: (FAILED|failed)|Insecure W\+X|[0-9] W\+X pages found/ ||
+	       line ~ /ODEBUG:|refcount_t:|corruption|scheduling while atomic|sleeping function/ ||
+	       line ~ /unreferenced object|Trying to (vfree|free)|Bad page state|Bad pte/
+}
+
+function flush() {
+	if (expected == "" || block !~ expected)
+		printf "%s", hits
+	block = hits = ""
+}
+
+{ sub(/\r$/, "") }
+/-+\[ cut here \]-+/ { flush(); inside = 1 }
+inside {
+	block = block $0 "\n"
+	if (bad($0))
+		hits = hits $0 "\n"
+	if (/---\[ end trace/) {
+		flush()
+		inside = 0
+	}
+	next
+}
+bad($0)
+END { flush() }

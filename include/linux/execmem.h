@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory for dynamic kernel code and its data.
+ *
+ * The design is described in mm/execmem.c and Documentation/mm/execmem.rst.
+ */
+#ifndef _LINUX_EXECMEM_ALLOC_H
+#define _LINUX_EXECMEM_ALLOC_H
+
+#include <linux/cleanup.h>
+#include <linux/jump_label.h>
+#include <linux/moduleloader.h>
+#include <linux/static_call.h>
+#include <linux/types.h>
+
+#if (defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)) && \
+		!defined(CONFIG_KASAN_VMALLOC)
+#include <linux/kasan.h>
+#define MODULE_ALIGN (PAGE_SIZE << KASAN_SHADOW_SCALE_SHIFT)
+#else
+#define MODULE_ALIGN PAGE_SIZE
+#endif
+
+/**
+ * enum execmem_type - what the memory is for
+ * @EXECMEM_DEFAULT: stands for every type an architecture does not describe
+ * @EXECMEM_MODULE_TEXT: text sections of modules
+ * @EXECMEM_KPROBES: out-of-line instruction slots of kprobes
+ * @EXECMEM_FTRACE: ftrace trampolines
+ * @EXECMEM_BPF: JITed BPF programs, trampolines, dispatchers, struct_ops images
+ * @EXECMEM_MODULE_DATA: data sections of modules
+ * @EXECMEM_BPF_CLASSIC: JITed programs that came in as classic BPF, which
+ *	unprivileged users can load: branch predictors are flushed before such a
+ *	program reuses addresses that held other code
+ * @EXECMEM_TYPE_MAX: number of types
+ *
+ * A type never says what the permissions are. The table that the architecture
+ * hands to execmem_arch_setup() turns a type into permissions, placement and
+ * granularity.
+ */
+enum execmem_type {
+	EXECMEM_DEFAULT,
+	EXECMEM_MODULE_TEXT = EXECMEM_DEFAULT,
+	EXECMEM_KPROBES,
+	EXECMEM_FTRACE,
+	EXECMEM_BPF,
+	EXECMEM_MODULE_DATA,
+	EXECMEM_BPF_CLASSIC,
+	EXECMEM_TYPE_MAX,
+};
+
+/**
+ * enum execmem_range_flags - behaviour of a type
+ * @EXECMEM_KASAN_SHADOW: allocate KASAN shadow for each block
+ * @EXECMEM_READONLY: blocks of a shared type are read-only before their first
+ *	chunk is handed out
+ * @EXECMEM_EXEC: blocks of a shared type are executable before their first
+ *	chunk is handed out; only together with %EXECMEM_READONLY
+ * @EXECMEM_ROX: both of the above
+ * @EXECMEM_HUGE: map blocks of a shared type by huge pages where possible
+ * @EXECMEM_RANDOMIZE: place blocks of a shared type at random
+ * @EXECMEM_MERGE: the type has no memory of its own, it takes chunks of the
+ *	type named by the mapto member of &struct execmem_range
+ * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before a chunk is handed
+ *	out at addresses that held code since the last flush
+ */
+enum execmem_range_flags {
+	EXECMEM_KASAN_SHADOW	= (1 << 0),
+	EXECMEM_READONLY	= (1 << 1),
+	EXECMEM_EXEC		= (1 << 2),
+	EXECMEM_ROX		= EXECMEM_READONLY | EXECMEM_EXEC,
+	EXECMEM_HUGE		= (1 << 3),
+	EXECMEM_RANDOMIZE	= (1 << 4),
+	EXECMEM_MERGE		= (1 << 5),
+	EXECMEM_FLUSH_PREDICTORS = (1 << 6),
+};
+
+/**
+ * struct execmem_range - how an architecture wants one type to be handled
+ * @start: start of the address range
+ * @end: end of the address range
+ * @fallback_start: start of a second range, used when the first is exhausted
+ * @fallback_end: end of the second range
+ * @pgprot: protection that new memory is mapped with. Memory of a shared type
+ *	is written once under this protection, which therefore must not be
+ *	executable, and then gets what @flags say.
+ * @alignment: alignment of allocations, in bytes. For a shared type also the
+ *	unit that sizes are rounded up to; a power of two.
+ * @granularity: size of a block, in bytes, a multiple of the page size. A type
+ *	is shared when this is larger than @alignment: its chunks are cut from
+ *	common blocks. Otherwise, and when it is left at zero, each allocation
+ *	gets fresh pages with @pgprot, whose permissions the caller manages.
+ * @flags: see &enum execmem_range_flags
+ * @mapto: with %EXECMEM_MERGE, the type to take chunks from. Every other member
+ *	but @flags is ignored then.
+ * @fill: write @len bytes at @src to @dst, which is inside a live chunk that
+ *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy().
+ * @invalidate: overwrite a freed chunk, which may be read-only, with bytes that
+ *	trap when executed. May sleep, returns 0 or an error. %NULL is memset()
+ *	to zero.
+ * @trap: as @invalidate, but for memory that is still plainly writable and not
+ *	yet executable. %NULL is memset() to zero.
+ */
+struct execmem_range {
+	unsigned long   start;
+	unsigned long   end;
+	unsigned long   fallback_start;
+	unsigned long   fallback_end;
+	pgprot_t        pgprot;
+	unsigned int	alignment;
+	unsigned int	granularity;
+	enum execmem_range_flags flags;
+	enum execmem_type mapto;
+	int		(*fill)(void *dst, const void *src, size_t len);
+	int		(*invalidate)(void *dst, size_t len);
+	void		(*trap)(void *dst, size_t len);
+};
+
+/**
+ * struct execmem_info - architecture parameters for code allocations
+ * @ranges: one entry for each type. Entries without a start address and without
+ *	%EXECMEM_MERGE inherit %EXECMEM_DEFAULT.
+ * @no_huge: why this machine cannot map blocks by huge pages, as a part of a
+ *	sentence, or %NULL when it can
+ */
+struct execmem_info {
+	struct execmem_range	ranges[EXECMEM_TYPE_MAX];
+	const char		*no_huge;
+};
+
+/**
+ * execmem_arch_setup - define parameters for allocations of executable memory
+ *
+ * A hook for architectures to describe the types. Without it, all types get
+ * fresh pages from the vmalloc range.
+ *
+ * Context: Once at boot, before the first allocation.
+ * Return: the table, which the allocator may modify and keeps using
+ */
+struct execmem_info *execmem_arch_setup(void);
+
+/**
+ * struct execmem_area - a live chunk, as seen by execmem_lookup()
+ * @start: address of the first byte
+ * @size: size in bytes, as rounded up by the allocator
+ * @type: what the memory was allocated for
+ */
+struct execmem_area {
+	unsigned long		start;
+	size_t			size;
+	enum execmem_type	type;
+};
+
+/**
+ * execmem_alloc - allocate memory for code or for data that belongs to code
+ * @type: what the memory is for
+ * @size: how many bytes are needed, not zero
+ *
+ * For a shared type (see &struct execmem_range) the memory has its final
+ * permissions already. Text reads as trapping instructions. The only way to
+ * write read-only memory is execmem_fill(). For any other type the memory is
+ * page aligned, has the protection that the architecture gave, and its
+ * permissions are up to the caller.
+ *
+ * Context: Process context, may sleep. May be called with text_mutex held: no
+ *	text is patched to allocate. Interrupts must be enabled.
+ * Return: the memory, aligned as the architecture's table says, or %NULL when
+ *	@type is unknown, @size is zero or larger than the address range, or
+ *	there is no memory or address space left
+ */
+void *execmem_alloc(enum execmem_type type, size_t size);
+
+/**
+ * execmem_fill - write a part of a chunk that is not sealed
+ * @dst: where to write, anywhere inside a chunk
+ * @src: what to write; ordinary memory
+ * @len: how many bytes to write; zero is allowed and writes nothing
+ *
+ * The write is not atomic and not synchronized with execution: publish the
+ * address of the code only afterwards. Code that may be running is changed by
+ * text patching instead. The chunk stays valid while it is written, even if
+ * someone frees it meanwhile.
+ *
+ * Context: Process context, may sleep, as the architecture's fill hook does. On
+ *	x86 it takes text_mutex, which must not be held.
+ * Return: 0, -EINVAL when the range is not completely inside one live chunk or
+ *	the chunk is sealed (nothing is written then, and the first such mistake
+ *	is reported), or what the architecture's hook returned
+ */
+int execmem_fill(void *dst, const void *src, size_t len);
+
+/**
+ * execmem_seal - end the time in which a chunk can be filled
+ * @ptr: the address execmem_alloc() returned
+ *
+ * From here on execmem_fill() refuses the chunk, so that a stray pointer cannot
+ * be used to rewrite code which is live.
+ *
+ * Context: Process context; does not sleep.
+ */
+void execmem_seal(void *ptr);
+
+/**
+ * execmem_free - free a chunk, sealed or not
+ * @ptr: the address execmem_alloc() returned, or %NULL
+ *
+ * The chunk is overwritten with trapping bytes before its addresses can be
+ * reused. The caller must have waited until nobody executes the code any more
+ * or holds its address: the allocator waits for no grace period. Depending on
+ * how the code is entered that is synchronize_rcu(), synchronize_rcu_tasks()
+ * or both.
+ *
+ * An address that is not the start of a live chunk is reported and ignored.
+ *
+ * Context: Process context, may sleep, never in interrupt. Does not allocate.
+ *	For shared types text_mutex must not be held, as for execmem_fill().
+ */
+void execmem_free(void *ptr);
+
+/**
+ * execmem_lookup - find the live chunk that an address is in
+ * @addr: any address
+ * @area: where to describe the chunk
+ *
+ * Context: Process context; does not sleep. The answer is stable only while
+ *	the caller keeps the chunk from being freed.
+ * Return: true and @area filled in, or false when no live chunk is there
+ */
+bool execmem_lookup(unsigned long addr, struct execmem_area *area);
+
+DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));
+
+/*
+ * Flushes the indirect branch predictors of all CPUs. An architecture that
+ * needs it for %EXECMEM_FLUSH_PREDICTORS points the static call at its routine,
+ * which is called with interrupts enabled and no lock held, and enables the key.
+ */
+void execmem_pred_flush(void);
+DECLARE_STATIC_CALL(execmem_pred_flush, execmem_pred_flush);
+DECLARE_STATIC_KEY_FALSE(execmem_pred_flush_enabled);
+
+#if defined(CONFIG_EXECMEM) && !defined(CONFIG_ARCH_WANTS_EXECMEM_LATE)
+void execmem_init(void);
+#else
+static inline void execmem_init(void) {}
+#endif
+
+#endif /* _LINUX_EXECMEM_ALLOC_H */

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pages behind execmem, and their permissions.
+ *
+ * A block of a shared pool is mapped writable and not executable, filled with
+ * trapping bytes and then switched to its final permissions, all before anybody
+ * knows its address. Since every page of the block is switched in one go, the
+ * huge mapping and the huge page of the direct map behind it stay intact, and
+ * the direct map's alias gets read-only along with the block.
+ */
+
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/pgtable.h>
+#include <linux/set_memory.h>
+#include <linux/vmalloc.h>
+
+#include "execmem_internal.h"
+
+/**
+ * struct attempt - what to ask vmalloc for
+ * @size: in bytes
+ * @align: in bytes
+ * @huge: ask for huge pages, and accept nothing less
+ */
+struct attempt {
+	size_t size;
+	size_t align;
+	bool huge;
+};
+
+#ifdef CONFIG_HAVE_ARCH_HUGE_VMALLOC
+/* Is @addr mapped by a huge page? Asked where nobody changes the page table. */
+static bool is_mapped_huge(unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset_k(addr);
+	p4d_t *p4d = p4d_offset(pgd, addr);
+	pud_t *pud = pud_offset(p4d, addr);
+
+	if (pud_leaf(*pud))
+		return true;
+	return pmd_leaf(*pmd_offset(pud, addr));
+}
+#else
+static bool is_mapped_huge(unsigned long addr)
+{
+	return false;
+}
+#endif
+
+/*
+ * vmalloc falls back to base pages on its own, for want of huge ones but also
+ * when somebody else holds the page table's lock. Look at what it really did.
+ */
+static bool block_is_huge(struct execmem_block *block)
+{
+	size_t step = block->pool->range.granularity;
+
+	if (!(block->pool->range.flags & EXECMEM_HUGE) ||
+	    !IS_ALIGNED(block->start | block->size, step))
+		return false;
+	for (size_t offset = 0; offset < block->size; offset += step)
+		if (!is_mapped_huge(block->start + offset))
+			return false;
+	return true;
+}
+
+static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
+{
+	unsigned long flags = 0;
+
+	/* Permissions of such memory are the caller's business until it is freed. */
+	if (!pool->shared)
+		flags |= VM_FLUSH_RESET_PERMS;
+	/* A guard page behind 2 MB that have to be aligned would cost 2 MB. */
+	if (huge)
+		flags |= VM_ALLOW_HUGE_VMAP | VM_NO_GUARD;
+	if (pool->range.flags & EXECMEM_KASAN_SHADOW)
+		flags |= VM_DEFER_KMEMLEAK;
+	return flags;
+}
+
+static void *map_range(struct execmem_block *block, struct attempt *attempt,
+		       unsigned long start, unsigned long end)
+{
+	struct execmem_pool *pool = block->pool;
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	int node = NUMA_NO_NODE;
+
+	if (end - start < attempt->size)
+		return NULL;
+	if (attempt->huge) {
+		/* A huge page is welcome but not worth reclaiming memory for. */
+		gfp |= __GFP_NORETRY;
+		/* Without a node vmalloc divides the size by their number. */
+		node = numa_mem_id();
+	}
+	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
+				    gfp, pool->range.pgprot,
+				    vmalloc_flags(pool, attempt->huge), node,
+				    execmem_alloc);
+}
+
+/* Map memory in the first of the type's address ranges that has room. */
+static bool map_pages(struct execmem_block *block, struct attempt *attempt)
+{
+	struct execmem_range *range = &block->pool->range;
+	void *ptr = NULL;
+
+	if (block->pool->hint != range->start)
+		ptr = map_range(block, attempt, block->pool->hint, range->end);
+	if (!ptr)
+		ptr = map_range(block, attempt, range->start, range->end);
+	if (!ptr && range->fallback_start)
+		ptr = map_range(block, attempt, range->fallback_start,
+				range->fallback_end);
+	if (!ptr)
+		return false;
+
+	block->start = (unsigned long)kasan_reset_tag(ptr);
+	block->size = PAGE_ALIGN(attempt->size);
+	block->huge = block_is_huge(block);
+	if ((range->flags & EXECMEM_KASAN_SHADOW &&
+	     kasan_alloc_module_shadow(ptr, block->size, GFP_KERNEL)) ||
+	    (attempt->huge && !block->huge)) {
+		vfree(ptr);
+		return false;
+	}
+	return true;
+}
+
+/* Make a block, which nobody uses any more, ordinary memory again. */
+static int unprotect_block(struct execmem_block *block)
+{
+	int nr_pages = block->size >> PAGE_SHIFT;
+	int err = 0;
+
+	if (block->pool->range.flags & EXECMEM_EXEC)
+		err = set_memory_nx(block->start, nr_pages);
+	if (!err && block->pool->range.flags & EXECMEM_READONLY)
+		err = set_memory_rw(block->start, nr_pages);
+	return err;
+}
+
+static int protect_block(struct execmem_block *block)
+{
+	struct execmem_range *range = &block->pool->range;
+	int nr_pages = block->size >> PAGE_SHIFT;
+	void *start = (void *)block->start;
+
+	if (range->trap)
+		range->trap(start, block->size);
+	else
+		memset(start, 0, block->size);
+
+	if (range->flags & EXECMEM_EXEC)
+		return set_memory_rox(block->start, nr_pages);
+	if (range->flags & EXECMEM_READONLY)
+		return set_memory_ro(block->start, nr_pages);
+	return 0;
+}
+
+static bool finish_block(struct execmem_block *block)
+{
+	if (!block->pool->shared)
+		return true;
+	if (!protect_block(block)) {
+		/* Changing permissions may split mappings, so look again. */
+		block->huge = block_is_huge(block);
+		return true;
+	}
+	execmem_block_unmap(block);
+	return false;
+}
+
+/*
+ * A shared pool asks for whole granules first. Where these are not to be had, it
+ * makes do with what is needed now: a failed allocation would be worse than
+ * small pages.
+ */
+static bool map_shared(struct execmem_block *block, size_t size)
+{
+	struct execmem_range *range = &block->pool->range;
+	bool huge = range->flags & EXECMEM_HUGE;
+	size_t page_align = range->flags & EXECMEM_KASAN_SHADOW ?
+			    MODULE_ALIGN : PAGE_SIZE;
+	struct attempt granules = {
+		.size = round_up(size, range->granularity),
+		.align = huge ? range->granularity : page_align,
+		.huge = huge,
+	};
+	struct attempt pages = {
+		.size = PAGE_ALIGN(size),
+		.align = page_align,
+	};
+
+	if (map_pages(block, &granules))
+		return true;
+	block->fallback = true;
+	return map_pages(block, &pages);
+}
+
+/**
+ * execmem_block_map - map memory for a new block
+ * @block: the block; its pool is set
+ * @size: how many bytes are needed at least
+ *
+ * Context: Process context, may sleep.
+ * Return: true and the rest of @block set, or false when there is no memory or
+ *	address space
+ */
+bool execmem_block_map(struct execmem_block *block, size_t size)
+{
+	struct attempt pages = {
+		.size = size,
+		.align = block->pool->range.alignment,
+	};
+	bool mapped;
+
+	mapped = block->pool->shared ? map_shared(block, size) :
+				       map_pages(block, &pages);
+	return mapped && finish_block(block);
+}
+
+/**
+ * execmem_block_unmap - give the memory of a block back
+ * @block: the block, without any chunk in use
+ *
+ * Context: Process context, may sleep.
+ * Return: true, or false when the permissions could not be restored. Pages that
+ *	are executable or read-only must not reach the page allocator, so they
+ *	are leaked then.
+ */
+bool execmem_block_unmap(struct execmem_block *block)
+{
+	if (block->pool->shared && unprotect_block(block))
+		return false;
+	vfree((void *)block->start);
+	return true;
+}
