@@ -3,6 +3,7 @@
 
 V ?= x86
 VERSION ?= 1
+HARNESS ?= run
 export VERSION FORCE JOBS
 
 .PHONY: help run test tree refresh export diff check kernel shell kunit harness bench
@@ -42,9 +43,9 @@ shell:		## boot a kernel to a shell (V=x86; leave with "exit")
 kunit:		## the KUnit suite, by the kernel's kunit.py
 	@dev/kunit.sh
 
-harness:	## the bookkeeping in user space, under sanitizers
+harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
 	@dev/series.sh tree --keep
-	@$(MAKE) -C build/linux/tools/testing/execmem $(HARNESS)
+	@$(MAKE) -s -C build/linux/tools/testing/execmem $(HARNESS)
 
 bench:		## what it costs, in instructions
 	@dev/bench.sh

@@ -123,7 +123,7 @@ gate_selftest() {
 # dev/checkpatch-waivers: "TYPE|PATH GLOB|reason"; one that waives nothing is an
 # error too.  Messages without a path have that of the patch.
 gate_checkpatch() {
-	local tip p bad=0 rc file type text waivers=$DEV/checkpatch-waivers line
+	local tip p bad=0 rc file type waivers=$DEV/checkpatch-waivers line
 
 	need_packages codespell
 	tip=$(assemble "$1")
@@ -138,9 +138,9 @@ gate_checkpatch() {
 		while IFS= read -r line; do
 			type=$(sed -nE 's/.*(ERROR|WARNING|CHECK):([A-Z0-9_]+): .*/\2/p' <<<"$line")
 			[ -n "$type" ] || continue
-			file=${line%%:*} text=${line#"$scratch/mails/"}
-			file=${file#"$scratch/mails/"}
-			waived "$type" "$file" "$waivers" || { echo "$text"; bad=1; }
+			file=${line%%:*}
+			file=${file:-${p##*/}}
+			waived "$type" "$file" "$waivers" || { echo "$file:${line#*:}"; bad=1; }
 		done <"$scratch/cp"
 	done
 	while IFS= read -r line; do

@@ -14,7 +14,7 @@ JOBS=${JOBS:-$(nproc)}
 
 # The user's git configuration must not change a byte of what we generate.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-export LC_ALL=C TZ=UTC
+export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:$PATH	# Debian's python first
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE CDPATH
 
 # Base and patched kernel are built one directory below their source, so every

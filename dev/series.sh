@@ -261,7 +261,8 @@ generate() {
 		[ -z "$own" ] || echo "$own" >>"$out/owned"
 	done >>"$out/patches/series"
 	[ ! -s "$out/whole" ] ||
-		xargs -d '\n' git -C "$LINUX" -c tar.umask=022 archive "$rev" -- <"$out/whole" | tar -C "$out" -xf -
+		xargs -d '\n' git -C "$LINUX" -c tar.umask=022 archive "$rev" -- <"$out/whole" |
+			tar -m -C "$out" -xf -
 	rm "$out/whole" "$out/owned"
 }
 

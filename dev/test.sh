@@ -4,11 +4,47 @@
 # test_NAME; status 0 passed, 77 skipped, anything else failed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-TESTS="check plumbing smoke"
+TESTS="harness smoke kunit selftest run base bench arm64 plumbing check"
 
 test_check() { "$DEV/check.sh"; }
 test_plumbing() { "$DEV/tests/vm"; }
 test_smoke() { "$DEV/kernel.sh" x86 && "$DEV/vm.sh" x86 -- smoke.sh; }
+
+# The bookkeeping in user space
+test_harness() { make -s -C "$ROOT" harness; }
+
+# The suite runs while the kernel boots.
+test_kunit() {
+	"$DEV/kernel.sh" x86
+	"$DEV/vm.sh" x86 -a "kunit.enable=1 kunit.filter_glob=execmem" -- kunit-job.sh execmem
+}
+
+test_selftest() {
+	local dir=$BUILD/selftests
+
+	need_packages rsync
+	"$DEV/kernel.sh" x86
+	make -s -C "$LINUX/tools/testing/selftests" TARGETS=execmem INSTALL_PATH="$dir" install
+	tar -C "$dir" -cf "$dir.tar" .
+	"$DEV/vm.sh" x86 -t 600 -f "$dir.tar" -- selftest-job.sh execmem execmem.sh
+}
+
+# The main job, against the boot switch and against the unpatched kernel
+test_run() { "$DEV/run.sh"; }
+test_base() { "$DEV/run.sh" --base; }
+test_bench() { "$DEV/bench.sh"; }
+
+# The same tests pass, and as many are JITed, as without the series.
+test_arm64() {
+	local v out=$BUILD/test_bpf
+
+	for v in arm64-base arm64; do
+		"$DEV/kernel.sh" "$v"
+		"$DEV/vm.sh" "$v" -t 1200 -- insmod test_bpf.ko | tee "$out-$v"
+		[ "$(grep -c 'Summary:' "$out-$v")" = 3 ] || die "not all summaries are there"
+	done
+	diff "$out-arm64-base" "$out-arm64"
+}
 
 # run_test NAME: its output goes to build/logs/test-NAME.log
 run_test() {

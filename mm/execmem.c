@@ -32,7 +32,7 @@
  * I4. In a shared pool all starts and sizes are multiples of the alignment.
  * I5. The used bytes of a block are those of its chunks that are not free, and
  *     the counters of a pool are the sums over its blocks.
- * I6. At most one block has no chunk in use. It is the spare, has the pool's
+ * I6. At most one block has no chunk in use. It is the spare, is as large as the
  *     granularity, and is kept only while another block is in use.
  * I7. Blocks do not overlap. A block is in the tree of all blocks as long as
  *     any of its chunks is in the pool's tree.
@@ -105,6 +105,7 @@ unsigned int execmem_test_reports;
 /**
  * struct request - one allocation on its way through the allocator
  * @type: what the memory is for
+ * @caller: who asks for it
  * @size: in bytes, rounded up
  * @align: in bytes, not less than the pool's
  * @nodes: chunk nodes allocated before locks are taken
@@ -112,6 +113,7 @@ unsigned int execmem_test_reports;
  */
 struct request {
 	enum execmem_type type;
+	void *caller;
 	size_t size;
 	size_t align;
 	struct execmem_chunk *nodes[3];
@@ -244,6 +246,7 @@ static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	link_chunk(pool, chunk, parent, link);
 }
 
+/* As in link_chunk(), max_free of all chunks has to be right before. */
 static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	rb_erase_augmented(&chunk->node, &pool->chunks, &chunk_augment);
@@ -316,6 +319,7 @@ static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
 {
 	chunk->size += next->size;
 	chunk->stamp = max(chunk->stamp, next->stamp);
+	update_max_free(chunk);
 	remove_chunk(pool, next);
 }
 
@@ -334,13 +338,11 @@ static void free_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 
 	chunk->state = EXECMEM_FREE;
 	chunk->stamp = atomic64_inc_return(&last_stamp);
+	update_max_free(chunk);
 	if (can_merge(chunk, next))
 		merge_chunks(pool, chunk, to_chunk(next));
-	update_max_free(chunk);
-	if (can_merge(chunk, prev)) {
+	if (can_merge(chunk, prev))
 		merge_chunks(pool, to_chunk(prev), chunk);
-		update_max_free(to_chunk(prev));
-	}
 }
 
 /* === Blocks =============================================================== */
@@ -371,16 +373,29 @@ static struct execmem_pool *pool_at(unsigned long addr)
 	return pool;
 }
 
-/* Map memory for at least @size bytes and register its addresses. */
+/*
+ * Free chunks start at multiples of the pool's unit. For a larger alignment
+ * look for enough room to align within, rather than trying one chunk after the
+ * other.
+ */
+static size_t size_to_find(struct execmem_pool *pool, struct request *req)
+{
+	return req->size + req->align - pool_unit(pool);
+}
+
+/* Map memory that serves the request and register its addresses. */
 static struct execmem_block *create_block(struct execmem_pool *pool,
-					  size_t size)
+					  struct request *req)
 {
 	struct execmem_block *block = kzalloc(sizeof(*block), GFP_KERNEL);
 
 	if (!block)
 		return NULL;
+	/* What refers to memory is its user, not our books. */
+	kmemleak_ignore(block);
 	block->pool = pool;
-	if (!execmem_block_map(block, size)) {
+	block->caller = req->caller;
+	if (!execmem_block_map(block, size_to_find(pool, req))) {
 		kfree(block);
 		return NULL;
 	}
@@ -451,6 +466,14 @@ static void detach_block(struct execmem_pool *pool, struct execmem_block *block,
 	pool->stats.shrunk++;
 }
 
+static bool can_be_spare(struct execmem_block *block)
+{
+	struct execmem_pool *pool = block->pool;
+
+	return pool->shared && !block->fallback &&
+		block->size == pool->range.granularity && pool->nr_blocks > 1;
+}
+
 /*
  * Move what the pool need not keep to @unused, now that @block may be empty. A
  * pool in use keeps one empty block, so that the next allocation need not map
@@ -462,8 +485,7 @@ static void detach_unused(struct execmem_pool *pool,
 {
 	if (block->used)
 		return;
-	if (pool->shared && !block->fallback && !pool->spare &&
-	    pool->nr_blocks > 1) {
+	if (!pool->spare && can_be_spare(block)) {
 		pool->spare = block;
 		return;
 	}
@@ -499,16 +521,6 @@ static void release_nodes(struct request *req)
 		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
 }
 
-/*
- * Free chunks start at multiples of the pool's unit. For a larger alignment
- * look for enough room to align within, rather than trying one chunk after the
- * other.
- */
-static size_t size_to_find(struct execmem_pool *pool, struct request *req)
-{
-	return req->size + req->align - pool_unit(pool);
-}
-
 /* Serve a request from the blocks there are. */
 static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 					struct request *req)
@@ -529,9 +541,9 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 }
 
 /*
- * Where in a new block the first chunk goes. Blocks have few possible
- * addresses, so this is most of what an attacker has to guess. What is skipped
- * stays usable, and is at most a quarter so that large chunks still fit behind.
+ * Where in a new block the first chunk goes, so that its address is not known as
+ * soon as the block's is. What is skipped is used by the chunks to come, and is
+ * at most a quarter so that large ones still fit behind.
  */
 static size_t first_offset(struct execmem_block *block, struct request *req)
 {
@@ -553,7 +565,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 	/* For the block's first chunk, what is skipped, and the rest */
 	if (!reserve_nodes(req, 3))
 		return NULL;
-	block = create_block(pool, size_to_find(pool, req));
+	block = create_block(pool, req);
 	if (!block)
 		return NULL;
 
@@ -621,24 +633,14 @@ static void count_failure(struct execmem_pool *pool)
 	spin_unlock(&pool->lock);
 }
 
-/**
- * execmem_pool_alloc - allocate from a certain pool
- * @pool: the pool
- * @type: what the memory is for
- * @size: in bytes
- * @align: in bytes, a power of two
- * @flush: flush branch predictors where the addresses may have held other code
- *
- * Context: As execmem_alloc().
- * Return: as execmem_alloc()
- */
-void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
-			 size_t size, size_t align, bool flush)
+static void *pool_alloc(struct execmem_pool *pool, enum execmem_type type,
+			size_t size, size_t align, bool flush, void *caller)
 {
-	struct request req = { .type = type };
+	struct request req = { .type = type, .caller = caller };
 	struct execmem_chunk *chunk;
 	bool flushed;
 
+	might_sleep();
 	if (!size || size_is_absurd(&pool->range, size))
 		return NULL;
 	req.size = round_up(size, pool_unit(pool));
@@ -662,6 +664,24 @@ void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 	}
 	check_if_debugging(pool);
 	return (void *)chunk->start;
+}
+
+/**
+ * execmem_pool_alloc - allocate from a certain pool
+ * @pool: the pool
+ * @type: what the memory is for
+ * @size: in bytes
+ * @align: in bytes, a power of two
+ * @flush: flush branch predictors where the addresses may have held other code
+ *
+ * Context: As execmem_alloc().
+ * Return: as execmem_alloc()
+ */
+void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
+			 size_t size, size_t align, bool flush)
+{
+	return pool_alloc(pool, type, size, align, flush,
+			  __builtin_return_address(0));
 }
 
 /* === Fill and free ======================================================== */
@@ -752,6 +772,7 @@ int execmem_fill(void *dst, const void *src, size_t len)
 	struct execmem_chunk *chunk = NULL;
 	int err = 0;
 
+	might_sleep();
 	if (pool)
 		chunk = pin_chunk(pool, to_addr(dst), len);
 	if (!chunk) {
@@ -793,6 +814,7 @@ void execmem_free(void *ptr)
 	/* Invalidating and unmapping sleep. */
 	if (WARN_ON_ONCE(in_interrupt()))
 		return;
+	might_sleep();
 
 	pool = pool_at(to_addr(ptr));
 	if (pool) {
@@ -834,16 +856,25 @@ void *execmem_alloc(enum execmem_type type, size_t size)
 {
 	if (!execmem_info || (unsigned int)type >= EXECMEM_TYPE_MAX)
 		return NULL;
-	return execmem_pool_alloc(execmem_pool_of(type), type, size, 1,
-				  execmem_info->ranges[type].flags &
-				  EXECMEM_FLUSH_PREDICTORS);
+	return pool_alloc(execmem_pool_of(type), type, size, 1,
+			  execmem_info->ranges[type].flags &
+			  EXECMEM_FLUSH_PREDICTORS,
+			  __builtin_return_address(0));
 }
 
 /* === Validator ============================================================ */
 
+/**
+ * struct check - what the validator has seen so far
+ * @prev: the chunk before
+ * @used: bytes in use, in all chunks
+ * @used_in_block: the same, in the block of @prev
+ * @nr_chunks: chunks in use
+ */
 struct check {
 	struct execmem_chunk *prev;
 	size_t used;
+	size_t used_in_block;
 	unsigned long nr_chunks;
 };
 
@@ -872,6 +903,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 		       struct check *check)
 {
 	struct execmem_block *block = chunk->block;
+	size_t used = chunk->state == EXECMEM_FREE ? 0 : chunk->size;
 	int broken = check_neighbours(check->prev, chunk);
 
 	if (broken)
@@ -886,9 +918,15 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	if (!IS_ALIGNED(chunk->start | chunk->size, pool_unit(pool)))
 		return 4;
 
+	if (chunk->start == block->start)
+		check->used_in_block = 0;
 	check->prev = chunk;
-	check->used += chunk->state == EXECMEM_FREE ? 0 : chunk->size;
-	check->nr_chunks += chunk->state != EXECMEM_FREE;
+	check->used += used;
+	check->used_in_block += used;
+	check->nr_chunks += !!used;
+	if (chunk->start + chunk->size == block->start + block->size &&
+	    check->used_in_block != block->used)
+		return 5;
 	return 0;
 }
 
@@ -917,8 +955,7 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 
 	if (!spare)
 		return !empty;
-	return empty == 1 && !spare->used && !spare->fallback && pool->shared &&
-		pool->nr_blocks > 1;
+	return empty == 1 && !spare->used && can_be_spare(spare);
 }
 
 static int check_blocks(struct execmem_pool *pool, struct check *check)
@@ -1040,7 +1077,9 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 	INIT_LIST_HEAD(&pool->blocks);
 
 	if (pool->shared && range->flags & EXECMEM_RANDOMIZE) {
-		slots = (range->end - range->start) / range->granularity ?: 1;
+		slots = (range->end - range->start) / range->granularity;
+		/* Not so close to the end that it would soon be of no use */
+		slots = slots - slots / 8 ?: 1;
 		pool->hint += (unsigned long)get_random_u32_below(slots) *
 			      range->granularity;
 	}
@@ -1134,8 +1173,10 @@ static void __init execmem_init_missing(struct execmem_info *info)
 		if (i == EXECMEM_BPF_CLASSIC)
 			continue;
 		*r = info->ranges[EXECMEM_DEFAULT];
-		if (i == EXECMEM_MODULE_DATA)
+		if (i == EXECMEM_MODULE_DATA) {
 			r->pgprot = PAGE_KERNEL;
+			r->granularity = 0;
+		}
 	}
 
 	/* The same code as other BPF programs, from less trusted users */
@@ -1163,11 +1204,12 @@ static void __init __execmem_init(void)
 	}
 
 	execmem_init_missing(info);
-	if (!execmem_validate(info))
+	/* Without an MMU, neither addresses nor protections mean anything. */
+	if (IS_ENABLED(CONFIG_MMU) && !execmem_validate(info))
 		return;
 	decide_on_huge(info);
 
-	chunk_cache = KMEM_CACHE(execmem_chunk, SLAB_PANIC);
+	chunk_cache = KMEM_CACHE(execmem_chunk, SLAB_PANIC | SLAB_NOLEAKTRACE);
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
 		execmem_pool_init(&execmem_pools[i], type_names[i],
 				  &info->ranges[i]);

@@ -37,9 +37,9 @@ static bool is_mapped_huge(unsigned long addr)
 	p4d_t *p4d = p4d_offset(pgd, addr);
 	pud_t *pud = pud_offset(p4d, addr);
 
-	if (pud_leaf(*pud))
+	if (pud_leaf(pudp_get(pud)))
 		return true;
-	return pmd_leaf(*pmd_offset(pud, addr));
+	return pmd_leaf(pmdp_get(pmd_offset(pud, addr)));
 }
 #else
 static bool is_mapped_huge(unsigned long addr)
@@ -98,7 +98,7 @@ static void *map_range(struct execmem_block *block, struct attempt *attempt,
 	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
 				    gfp, pool->range.pgprot,
 				    vmalloc_flags(pool, attempt->huge), node,
-				    execmem_alloc);
+				    block->caller);
 }
 
 /* Map memory in the first of the type's address ranges that has room. */
@@ -164,19 +164,24 @@ static bool finish_block(struct execmem_block *block)
 {
 	if (!block->pool->shared)
 		return true;
+	/* Registered for each block, though nothing refers to a spare one */
+	kmemleak_not_leak((void *)block->start);
 	if (!protect_block(block)) {
 		/* Changing permissions may split mappings, so look again. */
 		block->huge = block_is_huge(block);
 		return true;
 	}
-	execmem_block_unmap(block);
+	if (!execmem_block_unmap(block))
+		execmem_report("cannot reset permissions, %zu bytes leaked\n",
+			       block->size);
 	return false;
 }
 
 /*
  * A shared pool asks for whole granules first. Where these are not to be had, it
- * makes do with what is needed now: a failed allocation would be worse than
- * small pages.
+ * makes do with less: a failed allocation would be worse than small pages. Yet
+ * it takes more than one small chunk needs, since each block costs changes of
+ * permissions.
  */
 static bool map_shared(struct execmem_block *block, size_t size)
 {
@@ -190,7 +195,8 @@ static bool map_shared(struct execmem_block *block, size_t size)
 		.huge = huge,
 	};
 	struct attempt pages = {
-		.size = PAGE_ALIGN(size),
+		.size = round_up(size, max_t(size_t, range->granularity / 32,
+					PAGE_SIZE)),
 		.align = page_align,
 	};
 

@@ -15,6 +15,7 @@
 #include <linux/execmem.h>
 #include <linux/init.h>
 #include <linux/kasan.h>
+#include <linux/kmemleak.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>
@@ -98,6 +99,7 @@ struct execmem_pool {
  * @node: in the tree of all blocks; protected by execmem_blocks_lock
  * @list: in the pool's list; protected by the pool's lock
  * @pool: the owner; constant
+ * @caller: who asked for the first chunk; constant
  * @start: first address; constant once mapped
  * @size: in bytes; constant once mapped
  * @huge: every part is mapped by a huge page; constant once mapped
@@ -108,6 +110,7 @@ struct execmem_block {
 	struct rb_node node;
 	struct list_head list;
 	struct execmem_pool *pool;
+	void *caller;
 	unsigned long start;
 	size_t size;
 	bool huge;

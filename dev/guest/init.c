@@ -17,7 +17,7 @@
 static int load(char *line)
 {
 	char *params = strchr(line, ' ');
-	char path[256];
+	char path[sizeof("/job/") + 1024];
 	int fd, ret;
 
 	if (params)

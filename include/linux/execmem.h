@@ -163,7 +163,7 @@ struct execmem_area {
  * permissions are up to the caller.
  *
  * Context: Process context, may sleep. May be called with text_mutex held: no
- *	text is patched to allocate. Interrupts must be enabled.
+ *	text is patched to allocate.
  * Return: the memory, aligned as the architecture's table says, or %NULL when
  *	@type is unknown, @size is zero or larger than the address range, or
  *	there is no memory or address space left
@@ -179,7 +179,8 @@ void *execmem_alloc(enum execmem_type type, size_t size);
  * The write is not atomic and not synchronized with execution: publish the
  * address of the code only afterwards. Code that may be running is changed by
  * text patching instead. The chunk stays valid while it is written, even if
- * someone frees it meanwhile.
+ * someone frees it meanwhile. Memory of a type that is not shared has to be
+ * writable still.
  *
  * Context: Process context, may sleep, as the architecture's fill hook does. On
  *	x86 it takes text_mutex, which must not be held.
@@ -194,9 +195,10 @@ int execmem_fill(void *dst, const void *src, size_t len);
  * @ptr: the address execmem_alloc() returned
  *
  * From here on execmem_fill() refuses the chunk, so that a stray pointer cannot
- * be used to rewrite code which is live.
+ * be used to rewrite code which is live. A fill that has begun is not waited
+ * for: do not seal what is being filled.
  *
- * Context: Process context; does not sleep.
+ * Context: Process context.
  */
 void execmem_seal(void *ptr);
 
@@ -212,8 +214,10 @@ void execmem_seal(void *ptr);
  *
  * An address that is not the start of a live chunk is reported and ignored.
  *
- * Context: Process context, may sleep, never in interrupt. Does not allocate.
- *	For shared types text_mutex must not be held, as for execmem_fill().
+ * Context: Process context, may sleep. A call from an interrupt is reported and
+ *	leaks the memory. For shared types text_mutex must not be held, as for
+ *	execmem_fill(). Needs no memory, except that giving back a block of small
+ *	pages may split huge pages of the direct map.
  */
 void execmem_free(void *ptr);
 
@@ -222,8 +226,8 @@ void execmem_free(void *ptr);
  * @addr: any address
  * @area: where to describe the chunk
  *
- * Context: Process context; does not sleep. The answer is stable only while
- *	the caller keeps the chunk from being freed.
+ * Context: Process context. The answer is stable only while the caller keeps
+ *	the chunk from being freed.
  * Return: true and @area filled in, or false when no live chunk is there
  */
 bool execmem_lookup(unsigned long addr, struct execmem_area *area);

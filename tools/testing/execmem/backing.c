@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stands in for mm/execmem_block.c, vmalloc and an architecture's hooks.
+ *
+ * The address space is one big area of ordinary memory. Pages of it that belong
+ * to no block are poisoned, so that AddressSanitizer sees each use of them.
+ */
+
+#include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
+
+#include "backing.h"
+
+#define NR_PAGES	(VMALLOC_SIZE >> PAGE_SHIFT)
+#define MAX_GRANULE	SZ_2M
+
+unsigned long vmalloc_start;
+
+enum page_state {
+	PAGE_UNUSED,
+	PAGE_USED,
+};
+
+static unsigned char pages[NR_PAGES];
+
+static void reserve_addresses(void)
+{
+	void *area = mmap(NULL, VMALLOC_SIZE + MAX_GRANULE,
+			  PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (area == MAP_FAILED)
+		abort();
+	vmalloc_start = ALIGN((unsigned long)area, MAX_GRANULE);
+}
+
+void backing_start(void)
+{
+	if (!vmalloc_start)
+		reserve_addresses();
+	memset(pages, PAGE_UNUSED, sizeof(pages));
+	ASAN_POISON_MEMORY_REGION((void *)vmalloc_start, VMALLOC_SIZE);
+}
+
+/* The number of pages that blocks have */
+unsigned long backing_pages(void)
+{
+	unsigned long nr = 0;
+
+	for (unsigned long i = 0; i < NR_PAGES; i++)
+		nr += pages[i] == PAGE_USED;
+	return nr;
+}
+
+/* Is all of this memory equal to @byte? */
+bool backing_is(unsigned long start, size_t size, int byte)
+{
+	unsigned char *mem = (unsigned char *)start;
+
+	return !size || (*mem == byte && !memcmp(mem, mem + 1, size - 1));
+}
+
+/* === Pages ================================================================ */
+
+static unsigned long to_page(unsigned long addr)
+{
+	return (addr - vmalloc_start) >> PAGE_SHIFT;
+}
+
+/* Find the lowest @nr unused pages from @first to @end, or return @end. */
+static unsigned long find_pages(unsigned long first, unsigned long end,
+				unsigned long nr, unsigned long align)
+{
+	unsigned char *hole, *used;
+
+	while (first + nr <= end) {
+		hole = memchr(pages + first, PAGE_UNUSED, end - first);
+		if (!hole)
+			break;
+		first = ALIGN(hole - pages, align);
+		if (first + nr > end)
+			break;
+		used = memchr(pages + first, PAGE_USED, nr);
+		if (!used)
+			return first;
+		first = used - pages + 1;
+	}
+	return end;
+}
+
+static bool map_range(struct execmem_block *block, size_t size, size_t align,
+		      unsigned long start, unsigned long end)
+{
+	unsigned long first;
+
+	if (start >= end)
+		return false;
+	first = find_pages(to_page(start), to_page(end), size >> PAGE_SHIFT,
+			   align >> PAGE_SHIFT);
+	if (first == to_page(end))
+		return false;
+
+	block->start = vmalloc_start + (first << PAGE_SHIFT);
+	block->size = size;
+	memset(pages + first, PAGE_USED, size >> PAGE_SHIFT);
+	ASAN_UNPOISON_MEMORY_REGION((void *)block->start, size);
+	memset((void *)block->start, STALE_BYTE, size);
+	return true;
+}
+
+/* Map @size bytes in the first of the type's address ranges that has room. */
+static bool map_pages(struct execmem_block *block, size_t size, size_t align)
+{
+	struct execmem_range *range = &block->pool->range;
+
+	size = PAGE_ALIGN(size);
+	align = max(align, PAGE_SIZE);
+	if (fails(&shim.map))
+		return false;
+	return map_range(block, size, align, block->pool->hint, range->end) ||
+		map_range(block, size, align, range->start, range->end) ||
+		map_range(block, size, align, range->fallback_start,
+			  range->fallback_end);
+}
+
+static void unmap_pages(unsigned long start, size_t size)
+{
+	memset(pages + to_page(start), PAGE_UNUSED, size >> PAGE_SHIFT);
+	ASAN_POISON_MEMORY_REGION((void *)start, size);
+}
+
+/* === Blocks =============================================================== */
+
+static bool map_granules(struct execmem_block *block, size_t size)
+{
+	struct execmem_range *range = &block->pool->range;
+
+	size = round_up(size, range->granularity);
+	if (!(range->flags & EXECMEM_HUGE))
+		return map_pages(block, size, range->alignment);
+	if (fails(&shim.huge))
+		return false;
+	block->huge = map_pages(block, size, range->granularity);
+	return block->huge;
+}
+
+static bool map_shared(struct execmem_block *block, size_t size)
+{
+	struct execmem_range *range = &block->pool->range;
+
+	if (!map_granules(block, size)) {
+		block->fallback = true;
+		if (!map_pages(block, size, range->alignment))
+			return false;
+	}
+	if (range->trap)
+		range->trap((void *)block->start, block->size);
+	else
+		memset((void *)block->start, ZERO_BYTE, block->size);
+	return true;
+}
+
+bool execmem_block_map(struct execmem_block *block, size_t size)
+{
+	struct execmem_pool *pool = block->pool;
+
+	might_sleep();
+	if (!(pool->shared ? map_shared(block, size) :
+	      map_pages(block, size, pool->range.alignment))) {
+		shim.map_failures++;
+		return false;
+	}
+	if (shim.mapped)
+		shim.mapped(block);
+	return true;
+}
+
+bool execmem_block_unmap(struct execmem_block *block)
+{
+	might_sleep();
+	if (shim.unmapping)
+		shim.unmapping(block);
+	if (fails(&shim.unmap)) {
+		shim.leaked_pages += block->size >> PAGE_SHIFT;
+		return false;
+	}
+	unmap_pages(block->start, block->size);
+	return true;
+}
+
+/* === Hooks of the architecture ============================================ */
+
+int hook_fill(void *dst, const void *src, size_t len)
+{
+	no_lock_held();
+	if (fails(&shim.fill))
+		return -EIO;
+	memcpy(dst, src, len / 2);
+	run_once(&shim.in_fill);
+	memcpy(dst + len / 2, src + len / 2, len - len / 2);
+	return 0;
+}
+
+int hook_invalidate(void *dst, size_t len)
+{
+	no_lock_held();
+	if (fails(&shim.invalidate))
+		return -EIO;
+	run_once(&shim.in_invalidate);
+	memset(dst, TRAP_BYTE, len);
+	return 0;
+}
+
+void hook_trap(void *dst, size_t len)
+{
+	might_sleep();
+	memset(dst, TRAP_BYTE, len);
+}
+
+void hook_flush(void)
+{
+	no_lock_held();
+	shim.flushes++;
+	run_once(&shim.in_flush);
+}

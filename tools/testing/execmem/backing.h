@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EXECMEM_TEST_BACKING_H
+#define _EXECMEM_TEST_BACKING_H
+
+#include "kernel.h"
+
+/* What free text and what free memory without an invalidate hook reads as */
+#define TRAP_BYTE	0xcc
+#define ZERO_BYTE	0x00
+
+/* What fresh pages read as; nothing may depend on it. */
+#define STALE_BYTE	0xa5
+
+void backing_start(void);
+unsigned long backing_pages(void);
+bool backing_is(unsigned long start, size_t size, int byte);
+
+int hook_fill(void *dst, const void *src, size_t len);
+int hook_invalidate(void *dst, size_t len);
+void hook_trap(void *dst, size_t len);
+void hook_flush(void);
+
+#endif /* _EXECMEM_TEST_BACKING_H */

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The allocator itself, and a few doors into its static parts.
+ */
+
+#include "backing.h"
+
+#include "../../../mm/execmem.c"
+
+/*
+ * Set the allocator up with the table that execmem_arch_setup() of tables.c
+ * returns. Returns whether it was accepted.
+ */
+bool kernel_boot(void)
+{
+	call_execmem_pred_flush = hook_flush;
+	execmem_init();
+	return execmem_info;
+}
+
+/* Before the boot: nothing is set up and no parameter was given. */
+void kernel_reset(void)
+{
+	execmem_info = NULL;
+	execmem_on = true;
+	huge_vmalloc = true;
+	execmem_blocks = RB_ROOT;
+	execmem_pred_flush_enabled = false;
+	atomic64_set(&last_stamp, 0);
+	atomic64_set(&flushed_stamp, 0);
+}
+
+bool kernel_has_blocks(void)
+{
+	return !RB_EMPTY_ROOT(&execmem_blocks);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The allocator, as the tests see it.
+ */
+#ifndef _EXECMEM_TEST_KERNEL_H
+#define _EXECMEM_TEST_KERNEL_H
+
+#include "shim.h"
+#include "../../../mm/execmem_internal.h"
+
+extern static_call_t *call_execmem_pred_flush;
+
+/* Handlers of the boot parameters execmem= and nohugevmalloc */
+int param_parse_execmem(char *arg);
+int param_parse_nohugevmalloc(char *arg);
+
+bool kernel_boot(void);
+void kernel_reset(void);
+bool kernel_has_blocks(void);
+
+#endif /* _EXECMEM_TEST_KERNEL_H */

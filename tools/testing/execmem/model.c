@@ -1,0 +1,736 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A naive model of the allocator, for comparison.
+ *
+ * The model knows the owner of each unit of the address space. It has no trees,
+ * no sorting and no merging, and never looks at the allocator's own structures
+ * but for the counters it compares.
+ */
+
+#include "model.h"
+
+/* The model cannot tell apart what is inside one unit. */
+#define UNIT		64
+#define NR_UNITS	(VMALLOC_SIZE / UNIT)
+#define MAX_BLOCKS	65536
+
+enum owner {
+	OWNER_NONE,
+	OWNER_FREE,
+	OWNER_LEAKED,
+	OWNER_CHUNK,		/* and above: a chunk's number */
+};
+
+/**
+ * struct model_block - a block, or an unused entry when @size is zero
+ * @start: first address
+ * @size: in bytes
+ * @mpool: the owner
+ * @used: bytes that are not free
+ * @fallback: not what the type wants
+ * @huge: mapped by huge pages
+ */
+struct model_block {
+	unsigned long start;
+	size_t size;
+	struct model_pool *mpool;
+	size_t used;
+	bool fallback;
+	bool huge;
+};
+
+/* What the world looked like before an operation */
+struct before {
+	struct shim shim;
+	unsigned int block_events;
+};
+
+struct model model;
+
+static u32 owners[NR_UNITS];
+static u32 dirtied[NR_UNITS];
+static u16 block_of_page[VMALLOC_SIZE >> PAGE_SHIFT];
+static struct model_block blocks[MAX_BLOCKS];
+static struct model_chunk chunks[MAX_CHUNKS];
+static unsigned int unused_chunks[MAX_CHUNKS];
+static unsigned int nr_unused_chunks;
+static unsigned int nr_blocks;
+static unsigned int block_events;
+
+/*
+ * Events are numbered, to know which bytes held code that no flush of the
+ * predictors came after.
+ */
+static u32 last_event;
+static u32 flushed_event;
+
+/* What chunks are filled with. Reads of the wrong place give the wrong bytes. */
+#define MAX_FILL	SZ_8M
+#define MAX_SHIFT	4096
+static unsigned char pattern[MAX_FILL + MAX_SHIFT];
+
+/* === Addresses ============================================================ */
+
+static bool is_ours(unsigned long addr)
+{
+	return addr >= VMALLOC_START && addr < VMALLOC_END;
+}
+
+static unsigned long to_unit(unsigned long addr)
+{
+	return (addr - VMALLOC_START) / UNIT;
+}
+
+static u32 owner_of(unsigned long addr)
+{
+	return is_ours(addr) ? owners[to_unit(addr)] : OWNER_NONE;
+}
+
+static void set_units(u32 *units, unsigned long addr, size_t size, u32 value)
+{
+	for (size_t i = 0; i < size / UNIT; i++)
+		units[to_unit(addr) + i] = value;
+}
+
+static bool all_owned_by(unsigned long addr, size_t size, u32 owner)
+{
+	for (size_t i = 0; i < size / UNIT; i++)
+		if (owners[to_unit(addr) + i] != owner)
+			return false;
+	return true;
+}
+
+static struct model_block *block_of(unsigned long addr)
+{
+	return &blocks[block_of_page[(addr - VMALLOC_START) >> PAGE_SHIFT]];
+}
+
+/* The live chunk that @addr is in */
+static struct model_chunk *chunk_of(unsigned long addr)
+{
+	u32 owner = owner_of(addr);
+
+	return owner < OWNER_CHUNK ? NULL : &chunks[owner - OWNER_CHUNK];
+}
+
+/* The live chunk that begins at @addr */
+static struct model_chunk *chunk_from(unsigned long addr)
+{
+	struct model_chunk *chunk = chunk_of(addr);
+
+	return chunk && chunk->start == addr ? chunk : NULL;
+}
+
+struct model_pool *model_pool_of(enum execmem_type type)
+{
+	if (is_merged(type))
+		type = arch_table->ranges[type].mapto;
+	return &model.pools[type];
+}
+
+struct model_chunk *model_chunk(struct model_pool *mpool, unsigned int rank)
+{
+	return &chunks[mpool->live[rank]];
+}
+
+static size_t unit_of(struct execmem_pool *pool)
+{
+	return pool->shared ? pool->range.alignment : PAGE_SIZE;
+}
+
+static int trap_byte(struct execmem_pool *pool)
+{
+	return pool->range.invalidate ? TRAP_BYTE : ZERO_BYTE;
+}
+
+/* === Blocks come and go =================================================== */
+
+static struct model_pool *to_mpool(struct execmem_pool *pool)
+{
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
+		if (model.pools[i].pool == pool && !is_merged(i))
+			return &model.pools[i];
+	abort();
+}
+
+static unsigned int unused_block(void)
+{
+	unsigned int i = 1;
+
+	while (i < nr_blocks && blocks[i].size)
+		i++;
+	if (i == MAX_BLOCKS)
+		abort();
+	nr_blocks = max(nr_blocks, i + 1);
+	return i;
+}
+
+static void set_block_of_pages(unsigned long start, size_t size, u16 value)
+{
+	unsigned long page = (start - VMALLOC_START) >> PAGE_SHIFT;
+
+	for (size_t i = 0; i < size >> PAGE_SHIFT; i++)
+		block_of_page[page + i] = value;
+}
+
+static void block_mapped(struct execmem_block *block)
+{
+	struct model_pool *mpool = to_mpool(block->pool);
+	unsigned int number = unused_block();
+
+	EXPECT(all_owned_by(block->start, block->size, OWNER_NONE));
+	blocks[number] = (struct model_block) {
+		.start = block->start,
+		.size = block->size,
+		.mpool = mpool,
+		.fallback = block->fallback,
+		.huge = block->huge,
+	};
+	set_block_of_pages(block->start, block->size, number);
+	set_units(owners, block->start, block->size, OWNER_FREE);
+	/* Who knows what ran there before */
+	set_units(dirtied, block->start, block->size, ++last_event);
+
+	block_events++;
+	mpool->nr_blocks++;
+	mpool->nr_huge += block->huge;
+	mpool->reserved += block->size;
+	mpool->stats.grown++;
+	mpool->stats.fallbacks += block->fallback;
+}
+
+static void block_unmapping(struct execmem_block *block)
+{
+	struct model_block *mblock = block_of(block->start);
+	struct model_pool *mpool = mblock->mpool;
+
+	EXPECT(mblock->start == block->start && mblock->size == block->size);
+	EXPECT(!mblock->used);
+	EXPECT(all_owned_by(block->start, block->size, OWNER_FREE));
+	if (mpool->pool->shared)
+		EXPECT(backing_is(block->start, block->size,
+				  trap_byte(mpool->pool)));
+	set_units(owners, block->start, block->size, OWNER_NONE);
+	set_block_of_pages(block->start, block->size, 0);
+
+	block_events++;
+	mpool->nr_blocks--;
+	mpool->nr_huge -= mblock->huge;
+	mpool->reserved -= mblock->size;
+	mpool->stats.shrunk++;
+	*mblock = (struct model_block) {};
+}
+
+/* Can this block be the spare of its pool? */
+static bool may_be_spare(struct model_block *block)
+{
+	struct execmem_pool *pool = block->mpool->pool;
+
+	return pool->shared && !block->fallback &&
+		block->size == pool->range.granularity;
+}
+
+/* I6, and that a block is kept for no reason but this one */
+static void check_empty_blocks(struct model_pool *mpool)
+{
+	unsigned int empty = 0;
+
+	for (unsigned int i = 0; i < nr_blocks; i++) {
+		if (blocks[i].mpool != mpool || !blocks[i].size ||
+		    blocks[i].used)
+			continue;
+		empty++;
+		EXPECT(may_be_spare(&blocks[i]));
+	}
+	EXPECT(empty <= 1);
+	EXPECT(mpool->nr_blocks != 1 || !empty);
+}
+
+static bool has_empty_block(struct model_pool *mpool)
+{
+	for (unsigned int i = 0; i < nr_blocks; i++)
+		if (blocks[i].mpool == mpool && blocks[i].size &&
+		    !blocks[i].used)
+			return true;
+	return false;
+}
+
+/* === Comparison =========================================================== */
+
+static struct before begin(void)
+{
+	return (struct before) { .shim = shim, .block_events = block_events };
+}
+
+static void compare_pool(struct model_pool *mpool)
+{
+	struct execmem_pool *pool = mpool->pool;
+
+	EXPECT(pool->used == mpool->used);
+	EXPECT(pool->reserved == mpool->reserved);
+	EXPECT(pool->nr_blocks == mpool->nr_blocks);
+	EXPECT(pool->nr_huge == mpool->nr_huge);
+	EXPECT(pool->nr_chunks == mpool->nr_live + mpool->nr_leaked);
+	EXPECT(!memcmp(&pool->stats, &mpool->stats, sizeof(pool->stats)));
+}
+
+/* Compare what is left of an operation that touched @mpool, or no pool. */
+static void end(struct before *before, struct model_pool *mpool,
+		unsigned int reports)
+{
+	EXPECT(shim.reports == before->shim.reports + reports);
+	model.max_visits = max(model.max_visits,
+			       shim.visits - before->shim.visits);
+	no_lock_held();
+	if (!mpool)
+		return;
+	compare_pool(mpool);
+	if (model.exact)
+		check_empty_blocks(mpool);
+}
+
+bool model_validate(void)
+{
+	int broken = 0;
+
+	for (int i = 0; i < EXECMEM_TYPE_MAX && !broken; i++)
+		if (!is_merged(i))
+			broken = execmem_pool_check(model.pools[i].pool);
+	if (!EXPECT(!broken))
+		printf("  invariant I%d is broken\n", broken);
+	return !broken;
+}
+
+/* === Alloc ================================================================ */
+
+/* Find where the lowest free run of @need bytes in a block begins. */
+static unsigned long find_in_block(struct model_block *block, size_t need)
+{
+	unsigned long addr = block->start, run = addr;
+
+	while (addr < block->start + block->size) {
+		if (owner_of(addr) != OWNER_FREE) {
+			addr += UNIT;
+			run = addr;
+			continue;
+		}
+		addr += UNIT;
+		if (addr - run >= need)
+			return run;
+	}
+	return 0;
+}
+
+/* Where the allocator has to put a chunk, or 0 when it needs a new block */
+static unsigned long predict_place(struct model_pool *mpool, size_t size,
+				   size_t align)
+{
+	size_t unit = unit_of(mpool->pool);
+	size_t need = round_up(size, unit) + max(align, unit) - unit;
+	unsigned long addr, best = 0;
+
+	if (!mpool->pool->shared)
+		return 0;
+	for (unsigned int i = 0; i < nr_blocks; i++) {
+		if (blocks[i].mpool != mpool || !blocks[i].size)
+			continue;
+		addr = find_in_block(&blocks[i], need);
+		if (addr && (!best || addr < best))
+			best = addr;
+	}
+	return best ? ALIGN(best, max(align, unit)) : 0;
+}
+
+static bool is_absurd(struct execmem_pool *pool, size_t size)
+{
+	return !size || (size > pool->range.end - pool->range.start &&
+			 size > pool->range.fallback_end -
+				pool->range.fallback_start);
+}
+
+/* An allocation fails for a reason only. */
+static void check_failed_alloc(struct model_pool *mpool, struct before *before,
+			       size_t size, unsigned long place)
+{
+	bool no_node = shim.alloc.hits != before->shim.alloc.hits;
+
+	if (is_absurd(mpool->pool, size)) {
+		EXPECT(shim.alloc.calls == before->shim.alloc.calls);
+		return;
+	}
+	EXPECT(no_node || shim.map_failures != before->shim.map_failures);
+	EXPECT(no_node || !place);
+	mpool->stats.failures++;
+}
+
+static void check_new_block(struct model_chunk *chunk, size_t align)
+{
+	struct model_block *block = block_of(chunk->start);
+	unsigned long lowest = ALIGN(block->start, max(align, 1UL));
+	size_t room = block->start + block->size - lowest - chunk->size;
+	bool random = block->mpool->pool->range.flags & EXECMEM_RANDOMIZE;
+
+	EXPECT(chunk->start >= lowest);
+	if (random && !block->fallback)
+		EXPECT(chunk->start - lowest <= room / 4);
+	else
+		EXPECT(chunk->start == lowest);
+}
+
+static void check_place(struct model_chunk *chunk, struct before *before,
+			size_t align, unsigned long place)
+{
+	/* The first attempt may have failed for want of a node. */
+	if (shim.alloc.hits != before->shim.alloc.hits)
+		return;
+	EXPECT((block_events == before->block_events) == !!place);
+	if (place)
+		EXPECT(chunk->start == place);
+	else
+		check_new_block(chunk, align);
+}
+
+static bool held_code(struct model_chunk *chunk)
+{
+	for (size_t i = 0; i < chunk->size / UNIT; i++)
+		if (dirtied[to_unit(chunk->start) + i] > flushed_event)
+			return true;
+	return false;
+}
+
+static void check_flush(struct model_pool *mpool, struct model_chunk *chunk,
+			struct before *before)
+{
+	unsigned long flushes = shim.flushes - before->shim.flushes;
+	bool may = execmem_pred_flush_enabled && wants_flush(chunk->type);
+	bool must = may && held_code(chunk);
+
+	EXPECT(flushes <= may);
+	EXPECT(flushes >= must);
+	if (model.exact)
+		EXPECT(flushes == must);
+	if (flushes)
+		flushed_event = last_event;
+	mpool->stats.pred_flushes += flushes;
+}
+
+static struct model_chunk *add_chunk(struct model_pool *mpool,
+				     enum execmem_type type,
+				     unsigned long start, size_t size)
+{
+	unsigned int number = unused_chunks[--nr_unused_chunks];
+	struct model_chunk *chunk = &chunks[number];
+
+	*chunk = (struct model_chunk) {
+		.start = start,
+		.size = round_up(size, unit_of(mpool->pool)),
+		.type = type,
+		.pattern = random_u64() % MAX_SHIFT,
+		.rank = mpool->nr_live,
+	};
+	mpool->live[mpool->nr_live++] = number;
+	mpool->used += chunk->size;
+	mpool->stats.allocs++;
+	model.nr_live++;
+	return chunk;
+}
+
+/* Check that nobody else has the memory, and take it. */
+static bool take_memory(struct model_pool *mpool, struct model_chunk *chunk,
+			size_t align)
+{
+	struct model_block *block;
+
+	if (!EXPECT(is_ours(chunk->start)) ||
+	    !EXPECT(all_owned_by(chunk->start, chunk->size, OWNER_FREE)))
+		return false;
+	block = block_of(chunk->start);
+	EXPECT(block->mpool == mpool);
+	EXPECT(chunk->start + chunk->size <= block->start + block->size);
+	EXPECT(IS_ALIGNED(chunk->start, max(align, unit_of(mpool->pool))));
+	if (mpool->pool->shared)
+		EXPECT(backing_is(chunk->start, chunk->size,
+				  trap_byte(mpool->pool)));
+
+	block->used += chunk->size;
+	set_units(owners, chunk->start, chunk->size,
+		  OWNER_CHUNK + (chunk - chunks));
+	return true;
+}
+
+/* Allocate; for @align of 0 through the front door. */
+struct model_chunk *model_alloc(enum execmem_type type, size_t size,
+				size_t align)
+{
+	struct model_pool *mpool = model_pool_of(type);
+	struct before before = begin();
+	struct model_chunk *chunk = NULL;
+	unsigned long place = 0;
+	void *ptr;
+
+	if (model.exact && !is_absurd(mpool->pool, size))
+		place = predict_place(mpool, size, align);
+	ptr = align ? execmem_pool_alloc(mpool->pool, type, size, align,
+					 wants_flush(type)) :
+		      execmem_alloc(type, size);
+	if (!ptr) {
+		check_failed_alloc(mpool, &before, size, place);
+		end(&before, mpool, 0);
+		return NULL;
+	}
+	EXPECT(!is_absurd(mpool->pool, size));
+	EXPECT(!shim.alloc.from_then_on ||
+	       shim.alloc.hits == before.shim.alloc.hits);
+	chunk = add_chunk(mpool, type, (unsigned long)ptr, size);
+	if (!take_memory(mpool, chunk, align))
+		return NULL;
+	if (model.exact)
+		check_place(chunk, &before, align, place);
+	check_flush(mpool, chunk, &before);
+	end(&before, mpool, 0);
+	return chunk;
+}
+
+/* === Fill and seal ======================================================== */
+
+/* Does the chunk hold what was written to it, and nothing else? */
+static bool is_intact(struct model_chunk *chunk)
+{
+	struct model_pool *mpool = model_pool_of(chunk->type);
+	size_t rest = mpool->pool->shared ? chunk->size - chunk->filled : 0;
+
+	return !memcmp((void *)chunk->start, pattern + chunk->pattern,
+		       chunk->filled) &&
+		backing_is(chunk->start + chunk->filled, rest,
+			   trap_byte(mpool->pool));
+}
+
+static bool can_fill(struct model_chunk *chunk, unsigned long addr, size_t len)
+{
+	return chunk && !chunk->sealed &&
+		len <= chunk->start + chunk->size - addr;
+}
+
+/*
+ * Fill with what belongs at @addr. The caller leaves no gap behind what is
+ * filled already, as the model could not describe it.
+ */
+int model_fill(unsigned long addr, size_t len)
+{
+	struct model_chunk *chunk = chunk_of(addr);
+	struct before before = begin();
+	bool possible = can_fill(chunk, addr, len);
+	size_t offset = chunk ? addr - chunk->start : 0;
+	struct model_pool *mpool = NULL;
+	int err;
+
+	err = execmem_fill((void *)addr, pattern + (chunk ? chunk->pattern : 0) +
+			   offset, len);
+	if (chunk)
+		mpool = model_pool_of(chunk->type);
+	if (!possible) {
+		EXPECT(err == -EINVAL);
+	} else if (shim.fill.hits != before.shim.fill.hits) {
+		EXPECT(err == -EIO);
+	} else {
+		EXPECT(!err);
+		chunk->filled = max(chunk->filled, offset + len);
+		mpool->stats.fills++;
+	}
+	if (chunk)
+		EXPECT(is_intact(chunk));
+	end(&before, mpool, !possible);
+	return err;
+}
+
+void model_seal(unsigned long addr)
+{
+	struct model_chunk *chunk = chunk_from(addr);
+	struct before before = begin();
+
+	execmem_seal((void *)addr);
+	if (chunk)
+		chunk->sealed = true;
+	end(&before, chunk ? model_pool_of(chunk->type) : NULL, !chunk);
+}
+
+void model_lookup(unsigned long addr)
+{
+	struct model_chunk *chunk = chunk_of(addr);
+	struct before before = begin();
+	struct execmem_area area;
+	bool found = execmem_lookup(addr, &area);
+
+	EXPECT(found == !!chunk);
+	if (found && chunk) {
+		EXPECT(area.start == chunk->start);
+		EXPECT(area.size == chunk->size);
+		EXPECT(area.type == chunk->type);
+	}
+	end(&before, NULL, 0);
+}
+
+/* === Free ================================================================= */
+
+static void remove_chunk(struct model_pool *mpool, struct model_chunk *chunk)
+{
+	unsigned int last = mpool->live[--mpool->nr_live];
+
+	mpool->live[chunk->rank] = last;
+	chunks[last].rank = chunk->rank;
+	unused_chunks[nr_unused_chunks++] = chunk - chunks;
+	model.nr_live--;
+}
+
+/*
+ * The allocator remembers the latest free for a free extent as a whole. For an
+ * exact prediction do the same, in a simple-minded way.
+ */
+static void dirty_extent(unsigned long addr)
+{
+	struct model_block *block = block_of(addr);
+	unsigned long start = addr, end = addr;
+
+	while (start > block->start && owner_of(start - UNIT) == OWNER_FREE)
+		start -= UNIT;
+	while (end < block->start + block->size && owner_of(end) == OWNER_FREE)
+		end += UNIT;
+	set_units(dirtied, start, end - start, last_event);
+}
+
+/* The memory is still mapped after the free. */
+static void check_freed_memory(struct model_pool *mpool, unsigned long start,
+			       size_t size)
+{
+	EXPECT(mpool->pool->shared);
+	EXPECT(backing_is(start, size, trap_byte(mpool->pool)));
+	if (model.exact)
+		dirty_extent(start);
+	else
+		set_units(dirtied, start, size, last_event);
+}
+
+static void check_leak(struct model_pool *mpool, unsigned long start,
+		       size_t size)
+{
+	set_units(owners, start, size, OWNER_LEAKED);
+	block_of(start)->used += size;
+	mpool->used += size;
+	mpool->stats.frees--;
+	mpool->nr_leaked++;
+}
+
+static void free_chunk(struct model_chunk *chunk)
+{
+	struct model_pool *mpool = model_pool_of(chunk->type);
+	struct before before = begin();
+	unsigned long start = chunk->start;
+	struct model_block *block = block_of(start);
+	size_t size = chunk->size;
+	bool keep = model.exact && may_be_spare(block) &&
+		    !has_empty_block(mpool);
+	unsigned int reports = 0;
+	bool leak;
+
+	EXPECT(is_intact(chunk));
+	set_units(owners, start, size, OWNER_FREE);
+	block->used -= size;
+	mpool->used -= size;
+	mpool->stats.frees++;
+	last_event++;
+	remove_chunk(mpool, chunk);
+
+	execmem_free((void *)start);
+
+	leak = shim.invalidate.hits != before.shim.invalidate.hits;
+	if (leak) {
+		check_leak(mpool, start, size);
+		reports++;
+	} else if (owner_of(start) == OWNER_FREE) {
+		check_freed_memory(mpool, start, size);
+	} else if (model.exact) {
+		/* Unless it is to be the spare, nobody needs the block. */
+		EXPECT(!keep || !mpool->nr_blocks);
+	}
+	reports += shim.unmap.hits - before.shim.unmap.hits;
+	end(&before, mpool, reports);
+	model.last_freed = start;
+}
+
+void model_free(unsigned long addr)
+{
+	struct model_chunk *chunk = chunk_from(addr);
+	struct before before = begin();
+
+	if (chunk) {
+		free_chunk(chunk);
+		return;
+	}
+	execmem_free((void *)addr);
+	chunk = chunk_of(addr);
+	if (chunk)
+		EXPECT(is_intact(chunk));
+	EXPECT(block_events == before.block_events);
+	end(&before, chunk ? model_pool_of(chunk->type) : NULL, !!addr);
+}
+
+/* === Everything =========================================================== */
+
+void model_drain(struct model_pool *mpool)
+{
+	struct before before = begin();
+
+	execmem_pool_drain(mpool->pool);
+	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	EXPECT(!model.exact || !has_empty_block(mpool));
+}
+
+void model_free_all(void)
+{
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
+		while (model.pools[i].nr_live && !test_failed)
+			model_free(model_chunk(&model.pools[i], 0)->start);
+}
+
+static void make_pattern(void)
+{
+	if (pattern[0])
+		return;
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = 1 + random_u64() % 255;
+}
+
+/* Start with the pools of @arch_table, which are empty. */
+void model_start(bool exact)
+{
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++) {
+		memset(&model.pools[i], 0, sizeof(model.pools[i]));
+		model.pools[i].pool = execmem_pool_of(i);
+	}
+	for (unsigned int i = 0; i < MAX_CHUNKS; i++)
+		unused_chunks[i] = i;
+	make_pattern();
+
+	nr_unused_chunks = MAX_CHUNKS;
+	nr_blocks = 1;
+	last_event = 0;
+	flushed_event = 0;
+	memset(owners, 0, sizeof(owners));
+	memset(dirtied, 0, sizeof(dirtied));
+	memset(blocks, 0, sizeof(blocks));
+	model.exact = exact;
+	model.nr_live = 0;
+	model.last_freed = 0;
+	model.max_visits = 0;
+	shim.mapped = block_mapped;
+	shim.unmapping = block_unmapping;
+}
+
+/* Nothing is in use any more: everything has to be given back. */
+void model_finish(void)
+{
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
+		EXPECT(!model.pools[i].nr_blocks);
+	shim.mapped = NULL;
+	shim.unmapping = NULL;
+}

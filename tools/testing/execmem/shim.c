@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What mm/execmem.c takes from the rest of the kernel, for user space.
+ */
+
+#include <stdarg.h>
+
+#include "shim.h"
+
+struct shim shim;
+bool test_failed;
+
+/* More than a few messages from one test help nobody. */
+#define MAX_MESSAGES 10
+
+static unsigned int nr_messages;
+
+bool expect(bool ok, const char *file, int line, const char *what)
+{
+	if (ok)
+		return true;
+	if (!test_failed)
+		nr_messages = 0;
+	test_failed = true;
+	if (nr_messages++ < MAX_MESSAGES)
+		printf("  %s:%d: not true: %s\n", file, line, what);
+	return false;
+}
+
+bool fails(struct fault *fault)
+{
+	bool fail;
+
+	fault->calls++;
+	fail = fault->at && (fault->calls == fault->at ||
+			     (fault->from_then_on && fault->calls > fault->at));
+	fault->hits += fail;
+	return fail;
+}
+
+void run_once(void (**callback)(void))
+{
+	void (*func)(void) = *callback;
+
+	*callback = NULL;
+	if (func)
+		func();
+}
+
+/* === Random numbers ======================================================= */
+
+static u64 random_state;
+
+void random_seed(u64 seed)
+{
+	random_state = seed * 2 + 1;
+}
+
+/* A Weyl sequence whose steps are mixed well enough for a test */
+u64 random_u64(void)
+{
+	u64 x = random_state += 0x9e3779b97f4a7c15ULL;
+
+	x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
+	x = (x ^ (x >> 29)) * 0xd6e8feb86659fd93ULL;
+	return x ^ (x >> 32);
+}
+
+u32 get_random_u32_below(u32 ceil)
+{
+	if (!EXPECT(ceil))
+		return 0;
+	return (random_u64() >> 32) * ceil >> 32;
+}
+
+/* === Locks ================================================================ */
+
+static unsigned int spinlocks_held;
+static unsigned int mutexes_held;
+
+/* All spinlocks are leaves: no two of them are ever held together. */
+void spin_lock(struct lock *lock)
+{
+	EXPECT(!spinlocks_held);
+	spinlocks_held++;
+	lock->held = true;
+}
+
+void spin_unlock(struct lock *lock)
+{
+	EXPECT(lock->held);
+	spinlocks_held--;
+	lock->held = false;
+}
+
+void mutex_lock(struct lock *lock)
+{
+	might_sleep();
+	run_once(&shim.before_mutex);
+	EXPECT(!lock->held);
+	mutexes_held++;
+	lock->held = true;
+}
+
+void mutex_unlock(struct lock *lock)
+{
+	EXPECT(lock->held);
+	mutexes_held--;
+	lock->held = false;
+}
+
+void might_sleep(void)
+{
+	EXPECT(!spinlocks_held);
+}
+
+void no_lock_held(void)
+{
+	EXPECT(!spinlocks_held);
+	EXPECT(!mutexes_held);
+}
+
+/* === Memory =============================================================== */
+
+struct kmem_cache *shim_cache(size_t size, unsigned int flags)
+{
+	static struct kmem_cache cache;
+
+	cache.size = size;
+	return &cache;
+}
+
+static void *allocate(size_t size, int fill)
+{
+	void *object;
+
+	might_sleep();
+	if (fails(&shim.alloc))
+		return NULL;
+	object = malloc(size);
+	if (!object)
+		abort();
+	memset(object, fill, size);
+	shim.objects++;
+	return object;
+}
+
+static void release(void *object)
+{
+	shim.objects--;
+	free(object);
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	/* Nobody may rely on what is in there. */
+	return allocate(cache->size, 0x5a);
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	release(object);
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+	return allocate(size, 0);
+}
+
+void kfree(void *object)
+{
+	if (object)
+		release(object);
+}
+
+/* === Odds and ends ======================================================== */
+
+int kstrtobool(const char *s, bool *res)
+{
+	if (strcmp(s, "on") && strcmp(s, "off"))
+		return -EINVAL;
+	*res = !strcmp(s, "on");
+	return 0;
+}
+
+bool shim_warn(bool cond)
+{
+	shim.warnings += cond;
+	return cond;
+}
+
+/* The messages are checked by the compiler, there is no need to see them. */
+void shim_log(const char *fmt, ...)
+{
+}
+
+void shim_report(const char *fmt, ...)
+{
+	shim.reports++;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What mm/execmem.c takes from the rest of the kernel, for user space.
+ *
+ * Stands in for the part of mm/execmem_internal.h that is not for user space,
+ * and has to be included before it. Whatever can fail in the kernel can be made
+ * to fail here, and whatever must not be done under a lock complains when it is.
+ */
+#ifndef _EXECMEM_TEST_SHIM_H
+#define _EXECMEM_TEST_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/align.h>
+#include <linux/compiler.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/kconfig.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/rbtree_augmented.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+#define EXECMEM_USERSPACE
+#define CONFIG_EXECMEM		1
+#define CONFIG_EXECMEM_HUGE	1
+#define CONFIG_MMU		1
+
+/* === Failures of the test ================================================= */
+
+/* Note that the running test failed, and go on. Returns @ok. */
+bool expect(bool ok, const char *file, int line, const char *what);
+
+#define EXPECT(_cond)	expect(_cond, __FILE__, __LINE__, #_cond)
+
+/* Set by a failure; the runner clears it before each test. */
+extern bool test_failed;
+
+/* === Failures of the kernel, on demand ==================================== */
+
+/**
+ * struct fault - a place that can fail
+ * @at: number of the call that fails, counted from 1; 0 for none
+ * @from_then_on: later calls fail too
+ * @calls: calls so far
+ * @hits: calls that failed
+ */
+struct fault {
+	unsigned long at;
+	bool from_then_on;
+	unsigned long calls;
+	unsigned long hits;
+};
+
+struct execmem_block;
+
+/**
+ * struct shim - the world around the allocator
+ * @alloc: every allocation of a structure
+ * @map: every attempt to map a block
+ * @huge: every attempt to map a block by huge pages
+ * @unmap: every time permissions are restored
+ * @fill: every call of the fill hook
+ * @invalidate: every call of the invalidate hook
+ * @in_fill: called once, in the middle of the next fill
+ * @in_invalidate: called once, in the middle of the next invalidation
+ * @in_flush: called once, in the middle of the next predictor flush
+ * @before_mutex: called once, when somebody wants the next mutex
+ * @mapped: told about each new block
+ * @unmapping: told about each block that is given back, before it is
+ * @in_interrupt: pretend to be in an interrupt
+ * @map_failures: blocks that could not be mapped
+ * @leaked_pages: pages of blocks that could not be given back
+ * @warnings: warnings, by the kernel about itself
+ * @objects: structures that are allocated
+ * @reports: mistakes that the allocator reported
+ * @visits: tree nodes looked at
+ * @flushes: predictor flushes
+ */
+struct shim {
+	struct fault alloc;
+	struct fault map;
+	struct fault huge;
+	struct fault unmap;
+	struct fault fill;
+	struct fault invalidate;
+	void (*in_fill)(void);
+	void (*in_invalidate)(void);
+	void (*in_flush)(void);
+	void (*before_mutex)(void);
+	void (*mapped)(struct execmem_block *block);
+	void (*unmapping)(struct execmem_block *block);
+	bool in_interrupt;
+	unsigned long map_failures;
+	unsigned long leaked_pages;
+	unsigned long warnings;
+	unsigned long objects;
+	unsigned long reports;
+	unsigned long visits;
+	unsigned long flushes;
+};
+
+extern struct shim shim;
+
+bool fails(struct fault *fault);
+void run_once(void (**callback)(void));
+
+/* === Random numbers ======================================================= */
+
+void random_seed(u64 seed);
+u64 random_u64(void);
+
+/* Like the kernel's, but 0 is a mistake: the kernel takes it for 2^32. */
+u32 get_random_u32_below(u32 ceil);
+
+/* === Locks ================================================================ */
+
+/**
+ * struct lock - a lock of either kind
+ * @held: somebody holds it
+ *
+ * There is one thread only. What other threads could do meanwhile happens in
+ * the callbacks of &struct shim.
+ */
+struct lock {
+	bool held;
+};
+
+#define spinlock_t		struct lock
+#define mutex			lock
+#define DEFINE_SPINLOCK(_name)	struct lock _name
+
+#define spin_lock_init(_lock)	(*(_lock) = (struct lock) {})
+#define mutex_init(_lock)	(*(_lock) = (struct lock) {})
+
+void spin_lock(struct lock *lock);
+void spin_unlock(struct lock *lock);
+void mutex_lock(struct lock *lock);
+void mutex_unlock(struct lock *lock);
+
+/* The caller may sleep, so it holds no spinlock. */
+void might_sleep(void);
+/* The caller may be about to wait for somebody who holds any lock. */
+void no_lock_held(void);
+
+#define lockdep_assert_held(_lock)	((void)EXPECT((_lock)->held))
+
+/* === Atomics, of a single thread ========================================== */
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+#define ATOMIC64_INIT(_i)	{ (_i) }
+
+static inline s64 atomic64_read(const atomic64_t *v)
+{
+	return v->counter;
+}
+
+static inline void atomic64_set(atomic64_t *v, s64 i)
+{
+	v->counter = i;
+}
+
+static inline s64 atomic64_inc_return(atomic64_t *v)
+{
+	return ++v->counter;
+}
+
+static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
+{
+	if (v->counter != *old) {
+		*old = v->counter;
+		return false;
+	}
+	v->counter = new;
+	return true;
+}
+
+/* === Memory =============================================================== */
+
+struct kmem_cache {
+	size_t size;
+};
+
+#define SLAB_PANIC		0
+#define SLAB_NOLEAKTRACE	0
+#define KMEM_CACHE(_struct, _flags)					\
+	shim_cache(sizeof(struct _struct), _flags)
+
+struct kmem_cache *shim_cache(size_t size, unsigned int flags);
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *cache, void *object);
+void *kzalloc(size_t size, gfp_t gfp);
+void kfree(void *object);
+
+typedef struct {
+	unsigned long pgprot;
+} pgprot_t;
+
+#define pgprot_val(_prot)	((_prot).pgprot)
+#define PAGE_KERNEL		((pgprot_t) { 1 })
+#define PAGE_KERNEL_EXEC	((pgprot_t) { 2 })
+
+#define PAGE_SHIFT		12
+#define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define PAGE_ALIGN(_addr)	ALIGN(_addr, PAGE_SIZE)
+#define PAGE_ALIGNED(_addr)	IS_ALIGNED((unsigned long)(_addr), PAGE_SIZE)
+
+/* The test's address space, see backing.c. */
+#define VMALLOC_SIZE		(1UL << 29)
+extern unsigned long vmalloc_start;
+
+#define VMALLOC_START		vmalloc_start
+#define VMALLOC_END		(vmalloc_start + VMALLOC_SIZE)
+
+#define kasan_reset_tag(_addr)	((void *)(_addr))
+
+/* === Odds and ends ======================================================== */
+
+#undef __ro_after_init
+#define __ro_after_init
+
+#define max3(_a, _b, _c)	max(max(_a, _b), _c)
+
+/* The test calls the handlers of boot parameters itself. */
+#undef early_param
+#define early_param(_name, _func)					\
+int param_##_func(char *arg)						\
+{									\
+	return _func(arg);						\
+}									\
+struct param_##_func
+
+int kstrtobool(const char *s, bool *res);
+
+/* LeakSanitizer follows pointers everywhere, there is nothing to tell it. */
+static inline void kmemleak_ignore(const void *ptr)
+{
+}
+
+#define in_interrupt()		(shim.in_interrupt)
+
+#define WARN_ON_ONCE(_cond)	shim_warn(_cond)
+bool shim_warn(bool cond);
+
+__printf(1, 2)
+void shim_log(const char *fmt, ...);
+__printf(1, 2)
+void shim_report(const char *fmt, ...);
+
+#define pr_info(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_warn(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_crit(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_warn_ratelimited(_fmt, ...)	shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define execmem_report(_fmt, ...)	shim_report(_fmt, ##__VA_ARGS__)
+
+static inline void execmem_count_visit(void)
+{
+	shim.visits++;
+}
+
+#include "../../../include/linux/execmem.h"
+
+#endif /* _EXECMEM_TEST_SHIM_H */

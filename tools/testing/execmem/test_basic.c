@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Chunks: cut, merged, filled, sealed, looked up, and every mistake with them.
+ */
+
+#include "tests.h"
+
+/* The pool of module text in the small table: 64k blocks, 64 byte chunks */
+#define TYPE	EXECMEM_MODULE_TEXT
+#define BLOCK	SZ_64K
+
+static struct execmem_pool *pool;
+
+static void start(void)
+{
+	pool = start_small();
+}
+
+static unsigned long alloc_aligned(size_t size, size_t align)
+{
+	return (unsigned long)execmem_pool_alloc(pool, TYPE, size, align,
+						 false);
+}
+
+static int fill(unsigned long addr, size_t len)
+{
+	static const char code[BLOCK] = "code";
+
+	return execmem_fill((void *)addr, code, len);
+}
+
+static void test_alloc_splits_block(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(100);
+	b = alloc_text(1);
+	EXPECT(b == a + 128);
+	EXPECT(pool->used == 192 && pool->nr_chunks == 2);
+	EXPECT(pool->reserved == BLOCK && pool->nr_blocks == 1);
+	EXPECT(execmem_pool_largest_free(pool) == BLOCK - 192);
+	EXPECT(!execmem_pool_check(pool));
+	release(a);
+	release(b);
+}
+
+static void test_alloc_exact_fit(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(256);
+	b = alloc_text(512);
+	c = alloc_text(BLOCK - 768);
+	EXPECT(c == b + 512);
+	EXPECT(!execmem_pool_largest_free(pool));
+	release(b);
+	EXPECT(alloc_text(512) == b);
+	EXPECT(pool->nr_blocks == 1);
+	EXPECT(!execmem_pool_check(pool));
+	release(a);
+	release(b);
+	release(c);
+}
+
+static void test_alloc_lowest_that_fits(void)
+{
+	unsigned long a[6];
+
+	start();
+	for (int i = 0; i < 6; i++)
+		a[i] = alloc_text(i == 1 ? 64 : 256);
+	release(a[1]);
+	release(a[3]);
+	/* The first hole is too small, behind the second is more room. */
+	EXPECT(alloc_text(128) == a[3]);
+	EXPECT(alloc_text(64) == a[1]);
+	EXPECT(alloc_text(128) == a[3] + 128);
+	release(a[0]);
+	release(a[1]);
+	release(a[2]);
+	release(a[3]);
+	release(a[3] + 128);
+	release(a[4]);
+	release(a[5]);
+}
+
+/* Free three neighbours in each possible order. */
+static void test_free_merges_neighbours(void)
+{
+	static const int orders[][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+
+	start();
+	for (int i = 0; i < ARRAY_SIZE(orders); i++) {
+		unsigned long first = alloc_text(64), a[3], last;
+
+		for (int j = 0; j < 3; j++)
+			a[j] = alloc_text(192);
+		last = alloc_text(BLOCK - 64 - 3 * 192);
+		for (int j = 0; j < 3; j++)
+			release(a[orders[i][j]]);
+		EXPECT(execmem_pool_largest_free(pool) == 3 * 192);
+		EXPECT(alloc_text(3 * 192) == a[0]);
+		release(a[0]);
+		release(first);
+		release(last);
+	}
+}
+
+/* Neighbours in memory that are in different blocks stay apart. */
+static void test_free_merges_within_block(void)
+{
+	unsigned long a, b, c, d;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_text(BLOCK - 64);
+	c = alloc_text(BLOCK - 64);
+	d = alloc_text(64);
+	EXPECT(c == a + BLOCK);
+	release(b);
+	release(c);
+	EXPECT(execmem_pool_largest_free(pool) == BLOCK - 64);
+	EXPECT(alloc_text(BLOCK - 64) == b);
+	release(a);
+	release(b);
+	release(d);
+}
+
+static void test_alloc_aligned(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_aligned(64, 4096);
+	EXPECT(b == a + 4096);
+	/* What was skipped is used by others. */
+	c = alloc_text(4096 - 64);
+	EXPECT(c == a + 64);
+	EXPECT(!execmem_pool_check(pool));
+	/* Less than the pool's alignment is no less than that. */
+	EXPECT(alloc_aligned(1, 1) == b + 64);
+	release(a);
+	release(b + 64);
+	release(b);
+	release(c);
+}
+
+/* A new block has to leave room to align within. */
+static void test_alloc_aligned_in_new_block(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_aligned(BLOCK, 2 * BLOCK);
+	EXPECT(a && IS_ALIGNED(a, 2 * BLOCK));
+	b = alloc_aligned(64, 4 * BLOCK);
+	EXPECT(b && IS_ALIGNED(b, 4 * BLOCK));
+	EXPECT(!execmem_pool_check(pool));
+	release(a);
+	release(b);
+}
+
+static void test_alloc_larger_than_block(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(2 * BLOCK + 1);
+	EXPECT(pool->nr_blocks == 1 && pool->reserved == 3 * BLOCK);
+	EXPECT(pool->nr_huge == 1 && !pool->stats.fallbacks);
+	/* The tail is shared. */
+	b = alloc_text(BLOCK - 64);
+	EXPECT(b == a + 2 * BLOCK + 64);
+	EXPECT(pool->nr_blocks == 1);
+	release(a);
+	release(b);
+}
+
+static void test_alloc_bad_input(void)
+{
+	struct execmem_range *range;
+
+	start();
+	range = &pool->range;
+	EXPECT(!alloc_text(0));
+	EXPECT(!alloc_text(-1UL));
+	EXPECT(!alloc_text(range->end - range->start + 1));
+	EXPECT(!execmem_alloc(EXECMEM_TYPE_MAX, 64));
+	EXPECT(!execmem_alloc(-1, 64));
+	EXPECT(!shim.alloc.calls);
+	EXPECT(!pool->stats.failures);
+}
+
+static void test_alloc_before_boot(void)
+{
+	EXPECT(!execmem_alloc(TYPE, 64));
+	EXPECT(!execmem_pool_of(TYPE));
+}
+
+static void test_fill_bounds(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_text(128);
+	EXPECT(!fill(a, 128));
+	EXPECT(!fill(a + 127, 1));
+	EXPECT(!fill(a + 5, 0));
+	EXPECT(!take_reports());
+	EXPECT(fill(a, 129) == -EINVAL);
+	EXPECT(fill(a + 127, 2) == -EINVAL);
+	EXPECT(fill(a + 1, -1UL) == -EINVAL);
+	EXPECT(fill(a + 128, 1) == -EINVAL);
+	EXPECT(fill(a - 1, 1) == -EINVAL);
+	EXPECT(fill(a + BLOCK, 1) == -EINVAL);
+	EXPECT(fill(0, 1) == -EINVAL);
+	EXPECT(take_reports() == 7);
+	EXPECT(backing_is(a + 128, 128, TRAP_BYTE));
+	release(a);
+	EXPECT(fill(a, 1) == -EINVAL);
+	EXPECT(take_reports() == 1);
+}
+
+/* A fill must not reach from one chunk into the next, though both are open. */
+static void test_fill_across_chunks(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_text(64);
+	EXPECT(fill(a, 65) == -EINVAL);
+	EXPECT(fill(a + 63, 2) == -EINVAL);
+	EXPECT(take_reports() == 2);
+	EXPECT(backing_is(a, 128, TRAP_BYTE));
+	release(a);
+	release(b);
+}
+
+static void test_fill_sealed(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_text(64);
+	execmem_seal((void *)a);
+	execmem_seal((void *)a);
+	EXPECT(!take_reports());
+	EXPECT(fill(a, 1) == -EINVAL);
+	EXPECT(fill(a, 0) == -EINVAL);
+	EXPECT(take_reports() == 2);
+	EXPECT(backing_is(a, 64, TRAP_BYTE));
+	release(a);
+}
+
+static void test_fill_hook_fails(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_text(64);
+	shim.fill.at = 1;
+	EXPECT(fill(a, 64) == -EIO);
+	EXPECT(!pool->stats.fills);
+	EXPECT(!fill(a, 64));
+	EXPECT(pool->stats.fills == 1);
+	release(a);
+	EXPECT(!shim.objects);
+}
+
+static void test_seal_bad_address(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_text(128);
+	execmem_seal((void *)(a + 64));
+	execmem_seal((void *)(a + 128));
+	execmem_seal(NULL);
+	execmem_seal(&pool);
+	EXPECT(take_reports() == 4);
+	EXPECT(!fill(a, 128));
+	release(a);
+	execmem_seal((void *)a);
+	EXPECT(take_reports() == 1);
+}
+
+static void test_free_bad_address(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(128);
+	b = alloc_text(128);
+	release(a + 64);
+	release(a + 1);
+	release(b + 128);
+	release((unsigned long)&pool);
+	release(1);
+	EXPECT(take_reports() == 5);
+	EXPECT(pool->nr_chunks == 2 && !pool->stats.frees);
+	release(0);
+	EXPECT(!take_reports());
+	release(a);
+	release(a);
+	EXPECT(take_reports() == 1);
+	EXPECT(pool->nr_chunks == 1 && pool->stats.frees == 1);
+	release(b);
+	release(b);
+	EXPECT(take_reports() == 1);
+}
+
+static void test_free_in_interrupt(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_text(64);
+	shim.in_interrupt = true;
+	release(a);
+	shim.in_interrupt = false;
+	EXPECT(shim.warnings == 1);
+	shim.warnings = 0;
+	EXPECT(pool->nr_chunks == 1);
+	release(a);
+}
+
+static void test_free_invalidates(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(256);
+	b = alloc_text(64);
+	EXPECT(!fill(a, 256));
+	EXPECT(!backing_is(a, 256, TRAP_BYTE));
+	release(a);
+	EXPECT(backing_is(a, 256, TRAP_BYTE));
+	release(b);
+}
+
+static void test_lookup(void)
+{
+	struct execmem_area area;
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(100);
+	b = alloc_of(EXECMEM_KPROBES, 64);
+	EXPECT(execmem_lookup(a + 127, &area));
+	EXPECT(area.start == a && area.size == 128 && area.type == TYPE);
+	EXPECT(execmem_lookup(b, &area));
+	EXPECT(area.start == b && area.type == EXECMEM_KPROBES);
+	EXPECT(!execmem_lookup(a - 1, &area));
+	EXPECT(!execmem_lookup(b + 64, &area));
+	execmem_seal((void *)a);
+	EXPECT(execmem_lookup(a, &area));
+	release(a);
+	EXPECT(!execmem_lookup(a, &area));
+	release(b);
+	EXPECT(!execmem_lookup(b, &area));
+}
+
+/* One-byte units: nothing in there may count on a page or a cache line. */
+static void test_alloc_unit_of_one_byte(void)
+{
+	struct execmem_pool bytes;
+	struct execmem_range range;
+	void *a, *b;
+
+	start();
+	range = pool->range;
+	range.alignment = 1;
+	execmem_pool_init(&bytes, "bytes", &range);
+	a = execmem_pool_alloc(&bytes, TYPE, 3, 1, false);
+	b = execmem_pool_alloc(&bytes, TYPE, 1, 1, false);
+	EXPECT(b == a + 3);
+	EXPECT(bytes.used == 4);
+	EXPECT(execmem_fill(a, "abcd", 4) == -EINVAL);
+	EXPECT(!execmem_fill(a, "abc", 3));
+	EXPECT(take_reports() == 1);
+	execmem_free(a);
+	EXPECT(!execmem_pool_check(&bytes));
+	EXPECT(backing_is((unsigned long)a, 3, TRAP_BYTE));
+	execmem_free(b);
+	EXPECT(!bytes.nr_blocks);
+}
+
+/*
+ * Reproducer: a free merged its chunk with the next one before max_free of the
+ * chunk itself was right. Removing the next one can rotate the tree, which
+ * copies the wrong value to where nothing corrects it (I3). Memory that was
+ * there was not found then.
+ */
+static void test_free_merge_rotates_tree(void)
+{
+	unsigned long chunks[48];
+
+	start();
+	random_seed(1);
+	for (int round = 0; round < 1000 && !test_failed; round++) {
+		int nr = 8 + get_random_u32_below(40);
+
+		for (int i = 0; i < nr; i++)
+			chunks[i] = alloc_text(64 << get_random_u32_below(4));
+		while (nr && !test_failed) {
+			int i = get_random_u32_below(nr);
+
+			release(chunks[i]);
+			chunks[i] = chunks[--nr];
+		}
+	}
+}
+
+void run_basic_tests(void)
+{
+	RUN(alloc_splits_block);
+	RUN(alloc_exact_fit);
+	RUN(alloc_lowest_that_fits);
+	RUN(alloc_aligned);
+	RUN(alloc_aligned_in_new_block);
+	RUN(alloc_larger_than_block);
+	RUN(alloc_unit_of_one_byte);
+	RUN(alloc_bad_input);
+	RUN(alloc_before_boot);
+	RUN(free_merges_neighbours);
+	RUN(free_merges_within_block);
+	RUN(free_merge_rotates_tree);
+	RUN(free_bad_address);
+	RUN(free_in_interrupt);
+	RUN(free_invalidates);
+	RUN(fill_bounds);
+	RUN(fill_across_chunks);
+	RUN(fill_sealed);
+	RUN(fill_hook_fails);
+	RUN(seal_bad_address);
+	RUN(lookup);
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blocks: when they come and go, where they are, and what they fall back to.
+ */
+
+#include "tests.h"
+
+#define BLOCK	SZ_64K
+
+static struct execmem_pool *pool;
+
+static void start(void)
+{
+	pool = start_small();
+}
+
+/* The last chunk takes its block along. */
+static void test_last_free_gives_block_back(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_text(64);
+	release(a);
+	EXPECT(pool->nr_blocks == 1);
+	release(b);
+	EXPECT(!pool->nr_blocks && !pool->reserved && !pool->spare);
+	EXPECT(pool->stats.grown == 1 && pool->stats.shrunk == 1);
+}
+
+static void test_spare_is_kept_while_in_use(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(BLOCK);
+	b = alloc_text(BLOCK);
+	c = alloc_text(BLOCK);
+	release(b);
+	EXPECT(pool->spare && pool->nr_blocks == 3);
+	/* One is enough. */
+	release(c);
+	EXPECT(pool->spare && pool->nr_blocks == 2);
+	/* The next allocation need not map anything. */
+	EXPECT(alloc_text(64) == b);
+	EXPECT(!pool->spare && pool->stats.grown == 3);
+	release(b);
+	EXPECT(pool->spare && pool->nr_blocks == 2);
+	release(a);
+	EXPECT(!pool->nr_blocks);
+}
+
+/* The spare is used up, and an empty block after that is the next spare. */
+static void test_spare_is_replaced(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(BLOCK);
+	b = alloc_text(BLOCK);
+	release(a);
+	EXPECT(pool->spare->start == a);
+	c = alloc_text(BLOCK);
+	EXPECT(c == a && !pool->spare);
+	release(b);
+	EXPECT(pool->spare && pool->spare->start == b);
+	release(c);
+	EXPECT(!pool->nr_blocks);
+}
+
+/*
+ * Reproducer: a block for a chunk larger than a block was kept as the spare,
+ * whatever its size, though I6 promises that the spare has one granule.
+ */
+static void test_spare_has_one_granule(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_text(5 * BLOCK);
+	release(b);
+	EXPECT(!pool->spare || pool->spare->size == BLOCK);
+	EXPECT(pool->reserved <= 2 * BLOCK);
+	release(a);
+}
+
+static void test_drain_gives_spare_back(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(BLOCK);
+	b = alloc_text(BLOCK);
+	release(b);
+	EXPECT(pool->nr_blocks == 2);
+	execmem_pool_drain(pool);
+	EXPECT(pool->nr_blocks == 1 && !pool->spare);
+	EXPECT(!execmem_pool_check(pool));
+	execmem_pool_drain(pool);
+	EXPECT(pool->nr_blocks == 1);
+	release(a);
+}
+
+/* Without a huge page, a block has the size that is needed now. */
+static void test_fallback_to_base_pages(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	shim.huge.at = 1;
+	a = alloc_text(5000);
+	EXPECT(a && pool->reserved == 2 * PAGE_SIZE && !pool->nr_huge);
+	EXPECT(pool->stats.fallbacks == 1);
+	EXPECT(backing_is(a, 2 * PAGE_SIZE, TRAP_BYTE));
+	b = alloc_text(BLOCK);
+	EXPECT(pool->nr_blocks == 2 && pool->nr_huge == 1);
+	EXPECT(pool->stats.fallbacks == 1);
+	c = alloc_text(64);
+	EXPECT(c == a + round_up(5000, 64));
+	release(c);
+	/* It is not kept as a spare. */
+	release(a);
+	EXPECT(pool->nr_blocks == 1 && !pool->spare);
+	release(b);
+}
+
+/* A block of granules without the wish for huge pages is no fallback. */
+static void test_base_pages_by_choice(void)
+{
+	struct execmem_pool *plain;
+	unsigned long a;
+
+	start();
+	plain = execmem_pool_of(EXECMEM_FTRACE);
+	a = alloc_of(EXECMEM_FTRACE, 64);
+	EXPECT(plain->reserved == BLOCK && !plain->nr_huge);
+	EXPECT(!plain->stats.fallbacks);
+	EXPECT(backing_is(a, 256, ZERO_BYTE));
+	EXPECT(!execmem_fill((void *)a, "x", 1));
+	EXPECT(*(char *)a == 'x');
+	release(a);
+}
+
+static void test_second_range_when_first_is_full(void)
+{
+	struct execmem_range *range;
+	struct execmem_pool *plain;
+	unsigned long chunks[8];
+
+	start();
+	plain = execmem_pool_of(EXECMEM_FTRACE);
+	range = &plain->range;
+	for (int i = 0; i < 8; i++) {
+		chunks[i] = alloc_of(EXECMEM_FTRACE, BLOCK);
+		EXPECT((chunks[i] < range->end) == (i < 4));
+	}
+	EXPECT(chunks[4] == range->fallback_start);
+	EXPECT(!alloc_of(EXECMEM_FTRACE, 1));
+	EXPECT(plain->stats.failures == 1);
+	for (int i = 0; i < 8; i++)
+		release(chunks[i]);
+}
+
+/* A chunk has to fit into one of the ranges. */
+static void test_absurd_size_counts_both_ranges(void)
+{
+	struct execmem_range range;
+	struct execmem_pool two;
+	unsigned long size;
+	void *ptr;
+
+	start();
+	range = execmem_pool_of(EXECMEM_FTRACE)->range;
+	range.end = range.start + BLOCK;
+	size = range.fallback_end - range.fallback_start;
+	execmem_pool_init(&two, "two", &range);
+	EXPECT(!execmem_pool_alloc(&two, EXECMEM_FTRACE, size + 1, 1, false));
+	EXPECT(!two.stats.failures);
+	ptr = execmem_pool_alloc(&two, EXECMEM_FTRACE, size, 1, false);
+	EXPECT((unsigned long)ptr == range.fallback_start);
+	execmem_free(ptr);
+	EXPECT(!two.nr_blocks);
+}
+
+/* Each chunk of a type that is not shared has pages of its own. */
+static void test_unshared(void)
+{
+	struct execmem_pool *data;
+	unsigned long a, b;
+
+	start();
+	data = execmem_pool_of(EXECMEM_MODULE_DATA);
+	EXPECT(!data->shared);
+	a = alloc_of(EXECMEM_MODULE_DATA, 100);
+	b = alloc_of(EXECMEM_MODULE_DATA, 5000);
+	EXPECT(PAGE_ALIGNED(a) && PAGE_ALIGNED(b));
+	EXPECT(data->nr_blocks == 2 && data->reserved == 3 * PAGE_SIZE);
+	EXPECT(data->used == data->reserved);
+	/* The caller may have written anything; nobody invalidates it. */
+	memset((void *)b, 'x', 5000);
+	EXPECT(!execmem_fill((void *)a, "code", 4));
+	execmem_seal((void *)a);
+	EXPECT(execmem_fill((void *)a, "code", 4) == -EINVAL);
+	EXPECT(take_reports() == 1);
+	release(a);
+	EXPECT(data->nr_blocks == 1 && !data->spare);
+	release(b);
+	EXPECT(!shim.invalidate.calls);
+}
+
+/* The first chunk of a block is at random in the first quarter that is left. */
+static void test_first_chunk_is_random(void)
+{
+	struct execmem_pool *bpf;
+	unsigned long seen = 0, a, offset;
+
+	start();
+	bpf = execmem_pool_of(EXECMEM_BPF);
+	for (int i = 0; i < 200; i++) {
+		a = alloc_of(EXECMEM_BPF, 64);
+		offset = a % BLOCK;
+		EXPECT(offset <= (BLOCK - 64) / 4);
+		seen |= 1UL << (offset * 8 / BLOCK);
+		/* What was skipped can be used. */
+		EXPECT(offset < 64 || alloc_of(EXECMEM_BPF, 64) == a - offset);
+		if (offset >= 64)
+			release(a - offset);
+		release(a);
+	}
+	EXPECT(seen == 3);
+	EXPECT(bpf->hint >= bpf->range.start && bpf->hint < bpf->range.end);
+}
+
+/* A chunk as large as the block fits wherever the dice fall. */
+static void test_first_chunk_fills_block(void)
+{
+	unsigned long a;
+
+	start();
+	a = alloc_of(EXECMEM_BPF, BLOCK);
+	EXPECT(a && IS_ALIGNED(a, BLOCK));
+	release(a);
+}
+
+/* A pool starts anywhere but near the end of its range. */
+static void test_hint_is_random(void)
+{
+	struct execmem_range range;
+	struct execmem_pool many;
+	unsigned long seen = 0;
+
+	start();
+	range = shared_range(0, 64 * BLOCK, BLOCK);
+	range.flags |= EXECMEM_RANDOMIZE;
+	for (int i = 0; i < 100; i++) {
+		execmem_pool_init(&many, "many", &range);
+		EXPECT(many.hint >= range.start && many.hint < range.end);
+		seen |= 1UL << ((many.hint - range.start) / BLOCK);
+	}
+	EXPECT(__builtin_popcountl(seen) > 16);
+	range.flags &= ~EXECMEM_RANDOMIZE;
+	execmem_pool_init(&many, "many", &range);
+	EXPECT(many.hint == range.start);
+}
+
+/* Search starts at the hint, but all of the range is used. */
+static void test_hint_wraps(void)
+{
+	struct execmem_range range;
+	struct execmem_pool three;
+	void *chunks[3];
+
+	start();
+	range = shared_range(0, 3 * BLOCK, BLOCK);
+	for (int i = 0; i < 20; i++) {
+		range.flags |= EXECMEM_RANDOMIZE;
+		execmem_pool_init(&three, "three", &range);
+		EXPECT(IS_ALIGNED(three.hint, BLOCK));
+		for (int j = 0; j < 3; j++) {
+			chunks[j] = execmem_pool_alloc(&three, 0, BLOCK, 1,
+						       false);
+			EXPECT(chunks[j]);
+		}
+		EXPECT((unsigned long)chunks[0] == three.hint);
+		for (int j = 0; j < 3; j++)
+			execmem_free(chunks[j]);
+	}
+}
+
+/*
+ * A range without room for one block must not be the dice's problem: the number
+ * of places is 0 then, which get_random_u32_below() does not take for 0.
+ */
+static void test_hint_in_tiny_range(void)
+{
+	struct execmem_range range;
+	struct execmem_pool tiny;
+	void *ptr;
+
+	start();
+	range = shared_range(0, BLOCK / 2, BLOCK);
+	range.flags |= EXECMEM_RANDOMIZE;
+	execmem_pool_init(&tiny, "tiny", &range);
+	EXPECT(tiny.hint == range.start);
+	ptr = execmem_pool_alloc(&tiny, 0, 64, 1, false);
+	EXPECT(ptr && tiny.stats.fallbacks == 1);
+	execmem_free(ptr);
+}
+
+/* === What cannot be given back ============================================ */
+
+static void test_unmap_fails(void)
+{
+	unsigned long a, b;
+
+	start();
+	shim.unmap.at = 1;
+	a = alloc_text(64);
+	release(a);
+	EXPECT(take_reports() == 1);
+	EXPECT(shim.leaked_pages == BLOCK / PAGE_SIZE);
+	EXPECT(!pool->nr_blocks && !pool->reserved);
+	/* The addresses are lost, nothing else is. */
+	EXPECT(!execmem_lookup(a, &(struct execmem_area) {}));
+	b = alloc_text(64);
+	EXPECT(b && b != a);
+	release(b);
+}
+
+/* The only way to a clean end of the test: give the chunk a second chance. */
+static void rescue_chunk(unsigned long addr)
+{
+	struct execmem_chunk *chunk;
+	struct rb_node *node;
+
+	for (node = rb_first(&pool->chunks); node; node = rb_next(node)) {
+		chunk = rb_entry(node, struct execmem_chunk, node);
+		if (chunk->start == addr)
+			chunk->state = EXECMEM_SEALED;
+	}
+	release(addr);
+}
+
+static void test_invalidate_fails(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(64);
+	b = alloc_text(64);
+	shim.invalidate.at = 1;
+	release(a);
+	EXPECT(take_reports() == 1);
+	EXPECT(pool->nr_chunks == 2 && pool->used == 128);
+	EXPECT(!pool->stats.frees);
+	/* Nobody gets the memory, and nobody can do anything with it. */
+	EXPECT(!execmem_lookup(a, &(struct execmem_area) {}));
+	EXPECT(execmem_fill((void *)a, "x", 1) == -EINVAL);
+	execmem_seal((void *)a);
+	release(a);
+	EXPECT(take_reports() == 3);
+	c = alloc_text(64);
+	EXPECT(c == b + 64);
+	release(b);
+	release(c);
+	EXPECT(pool->nr_blocks == 1 && !pool->spare);
+	rescue_chunk(a);
+	EXPECT(!pool->nr_blocks);
+}
+
+void run_block_tests(void)
+{
+	RUN(last_free_gives_block_back);
+	RUN(spare_is_kept_while_in_use);
+	RUN(spare_is_replaced);
+	RUN(spare_has_one_granule);
+	RUN(drain_gives_spare_back);
+	RUN(fallback_to_base_pages);
+	RUN(base_pages_by_choice);
+	RUN(second_range_when_first_is_full);
+	RUN(absurd_size_counts_both_ranges);
+	RUN(unshared);
+	RUN(first_chunk_is_random);
+	RUN(first_chunk_fills_block);
+	RUN(hint_is_random);
+	RUN(hint_wraps);
+	RUN(hint_in_tiny_range);
+	RUN(unmap_fails);
+	RUN(invalidate_fails);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tables of architectures and boot parameters.
+ */
+
+#include "tests.h"
+
+/* Boot with one member of one entry of the table changed. */
+#define BOOTS_WITH(_type, _member, _value)				\
+({									\
+	arch_table = mixed_table(SMALL);				\
+	arch_table->ranges[_type]._member = (_value);			\
+	kernel_reset();							\
+	kernel_boot();							\
+})
+
+static void test_boot_without_table(void)
+{
+	unsigned long a;
+
+	arch_table = NULL;
+	EXPECT(kernel_boot());
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
+		EXPECT(!execmem_pool_of(i)->shared);
+	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==
+	       execmem_pool_of(EXECMEM_BPF));
+	a = alloc_of(EXECMEM_BPF_CLASSIC, 1);
+	EXPECT(PAGE_ALIGNED(a));
+	release(a);
+}
+
+/* What the ten architectures with their old tables have */
+static void test_boot_with_default_only(void)
+{
+	static struct execmem_info info;
+
+	info = (struct execmem_info) {};
+	info.ranges[EXECMEM_DEFAULT] = (struct execmem_range) {
+		.start = VMALLOC_START,
+		.end = VMALLOC_START + SZ_4M,
+		.pgprot = PAGE_KERNEL_EXEC,
+		.alignment = PAGE_SIZE,
+	};
+	arch_table = &info;
+	EXPECT(kernel_boot());
+	EXPECT(execmem_pool_of(EXECMEM_FTRACE) !=
+	       execmem_pool_of(EXECMEM_DEFAULT));
+	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_BPF)->range.pgprot) ==
+	       pgprot_val(PAGE_KERNEL_EXEC));
+	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_MODULE_DATA)->range.pgprot) ==
+	       pgprot_val(PAGE_KERNEL));
+	release(alloc_of(EXECMEM_KPROBES, PAGE_SIZE));
+}
+
+static void test_boot_merges_types(void)
+{
+	start_small();
+	EXPECT(execmem_pool_of(EXECMEM_KPROBES) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==
+	       execmem_pool_of(EXECMEM_BPF));
+	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC) && !wants_flush(EXECMEM_BPF));
+}
+
+static void test_boot_rejects_bad_table(void)
+{
+	const enum execmem_type text = EXECMEM_MODULE_TEXT;
+
+	EXPECT(!BOOTS_WITH(text, start, 0));
+	EXPECT(!BOOTS_WITH(text, end, 0));
+	EXPECT(!BOOTS_WITH(text, pgprot, (pgprot_t) { 0 }));
+	EXPECT(!BOOTS_WITH(text, alignment, 0));
+	EXPECT(!BOOTS_WITH(text, alignment, 96));
+	EXPECT(!BOOTS_WITH(text, granularity, SZ_64K + 1));
+	EXPECT(!BOOTS_WITH(text, flags, EXECMEM_EXEC));
+	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_KPROBES));
+	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_TYPE_MAX));
+	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, -1));
+	EXPECT(!BOOTS_WITH(text, flags, EXECMEM_MERGE));
+	EXPECT(!execmem_alloc(text, 64));
+	EXPECT(BOOTS_WITH(text, flags, EXECMEM_READONLY));
+	EXPECT(BOOTS_WITH(text, flags, 0));
+}
+
+static bool is_huge(enum execmem_type type)
+{
+	return execmem_pool_of(type)->range.flags & EXECMEM_HUGE;
+}
+
+static void check_not_huge(void)
+{
+	unsigned long a;
+
+	EXPECT(!is_huge(EXECMEM_MODULE_TEXT) && !is_huge(EXECMEM_BPF));
+	/* Chunks still share blocks. */
+	a = alloc_of(EXECMEM_BPF, 64);
+	EXPECT(!execmem_pool_of(EXECMEM_BPF)->nr_huge);
+	EXPECT(!execmem_pool_of(EXECMEM_BPF)->stats.fallbacks);
+	EXPECT(execmem_pool_of(EXECMEM_BPF)->hint ==
+	       execmem_pool_of(EXECMEM_BPF)->range.start);
+	release(a);
+}
+
+static void test_boot_huge(void)
+{
+	start_small();
+	EXPECT(is_huge(EXECMEM_MODULE_TEXT) && is_huge(EXECMEM_BPF));
+}
+
+static void test_boot_parameter_off(void)
+{
+	EXPECT(!param_parse_execmem("off"));
+	start_small();
+	check_not_huge();
+}
+
+static void test_boot_parameter_on(void)
+{
+	EXPECT(!param_parse_execmem("off"));
+	EXPECT(!param_parse_execmem("on"));
+	start_small();
+	EXPECT(is_huge(EXECMEM_MODULE_TEXT));
+}
+
+static void test_boot_parameter_bad(void)
+{
+	EXPECT(param_parse_execmem(NULL) == -EINVAL);
+	EXPECT(param_parse_execmem("maybe") == -EINVAL);
+	start_small();
+	EXPECT(is_huge(EXECMEM_MODULE_TEXT));
+}
+
+static void test_boot_parameter_nohugevmalloc(void)
+{
+	EXPECT(!param_parse_nohugevmalloc(NULL));
+	start_small();
+	check_not_huge();
+}
+
+static void test_boot_on_machine_without_huge(void)
+{
+	arch_table = mixed_table(SMALL);
+	arch_table->no_huge = "no such pages";
+	EXPECT(kernel_boot());
+	check_not_huge();
+}
+
+void run_boot_tests(void)
+{
+	RUN(boot_without_table);
+	RUN(boot_with_default_only);
+	RUN(boot_merges_types);
+	RUN(boot_rejects_bad_table);
+	RUN(boot_huge);
+	RUN(boot_parameter_off);
+	RUN(boot_parameter_on);
+	RUN(boot_parameter_bad);
+	RUN(boot_parameter_nohugevmalloc);
+	RUN(boot_on_machine_without_huge);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Predictor flushes: not one too few, and not one too many.
+ *
+ * The type EXECMEM_BPF_CLASSIC wants them and takes chunks of EXECMEM_BPF, as
+ * EXECMEM_KPROBES takes chunks of module text.
+ */
+
+#include "tests.h"
+
+static void start(void)
+{
+	start_small();
+	execmem_pred_flush_enabled = true;
+}
+
+/* Allocate, and return how many flushes that took. */
+static unsigned long flushes_for(enum execmem_type type, size_t size,
+				 unsigned long *addr)
+{
+	unsigned long before = shim.flushes;
+
+	*addr = alloc_of(type, size);
+	EXPECT(*addr);
+	return shim.flushes - before;
+}
+
+/* Have all predictors flushed, by way of a chunk that is not freed yet. */
+static unsigned long flush_all(void)
+{
+	unsigned long addr, next;
+
+	addr = alloc_of(EXECMEM_KPROBES, 64);
+	release(addr);
+	EXPECT(flushes_for(EXECMEM_KPROBES, 64, &next) == 1);
+	return next;
+}
+
+static void test_flush_for_freed_code(void)
+{
+	unsigned long keep, a, b;
+
+	start();
+	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	a = alloc_of(EXECMEM_BPF, 64);
+	release(a);
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &b) == 1);
+	EXPECT(execmem_pool_of(EXECMEM_BPF)->stats.pred_flushes == 2);
+	release(keep);
+	release(b);
+}
+
+/* Nobody knows what ran where a new block is. */
+static void test_flush_for_new_block(void)
+{
+	unsigned long a;
+
+	start();
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	release(a);
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	release(a);
+}
+
+static void test_no_flush_for_clean_memory(void)
+{
+	unsigned long chunks[20];
+
+	start();
+	chunks[0] = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	for (int i = 1; i < 20; i++)
+		EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64 * i, &chunks[i]));
+	for (int i = 0; i < 20; i++)
+		release(chunks[i]);
+}
+
+/* A free elsewhere in the pool does not make clean memory dirty. */
+static void test_no_flush_for_free_elsewhere(void)
+{
+	unsigned long keep, a, b, c;
+
+	start();
+	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	a = alloc_of(EXECMEM_BPF, 64);
+	b = alloc_of(EXECMEM_BPF, 64);
+	release(a);
+	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 128, &c));
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	release(keep);
+	release(a);
+	release(b);
+	release(c);
+}
+
+static void test_no_flush_for_other_types(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	EXPECT(!flushes_for(EXECMEM_BPF, 64, &a));
+	release(a);
+	EXPECT(!flushes_for(EXECMEM_BPF, 64, &a));
+	EXPECT(!flushes_for(EXECMEM_MODULE_DATA, 64, &b));
+	EXPECT(!flushes_for(EXECMEM_MODULE_TEXT, 64, &c));
+	release(a);
+	release(b);
+	release(c);
+}
+
+static void test_no_flush_when_disabled(void)
+{
+	unsigned long a;
+
+	start_small();
+	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64, &a));
+	release(a);
+	EXPECT(!execmem_pool_of(EXECMEM_BPF)->stats.pred_flushes);
+}
+
+/* One flush is good for what was freed in all pools. */
+static void test_flush_covers_all_pools(void)
+{
+	unsigned long keep, a, b, text;
+
+	start();
+	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	a = alloc_of(EXECMEM_BPF, 64);
+	release(a);
+	text = flush_all();
+	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64, &b));
+	EXPECT(b == a);
+	release(keep);
+	release(b);
+	release(text);
+}
+
+/* Code of the type that wants flushes is no better than other code. */
+static void test_flush_for_own_code(void)
+{
+	unsigned long keep, a;
+
+	start();
+	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64, &a));
+	release(a);
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	release(a);
+	release(keep);
+}
+
+/* Four neighbours of 64 bytes, at the lowest addresses of their block */
+static void four_neighbours(unsigned long *a)
+{
+	for (int i = 0; i < 4; i++)
+		a[i] = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	EXPECT(a[3] == a[0] + 192);
+}
+
+/*
+ * Free the first chunk, flush, free the second: now their common extent begins
+ * with clean memory and ends with dirty memory.
+ */
+static void test_flush_after_merge_with_previous(void)
+{
+	unsigned long a[4], b, bpf;
+
+	start();
+	four_neighbours(a);
+	release(a[0]);
+	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	release(a[1]);
+	EXPECT(flushes_for(EXECMEM_KPROBES, 128, &b) == 1);
+	EXPECT(b == a[0]);
+	release(b);
+	release(a[2]);
+	release(a[3]);
+	release(bpf);
+}
+
+/* The other way round, and with the middle one last */
+static void test_flush_after_merge_with_next(void)
+{
+	unsigned long a[4], b, bpf;
+
+	start();
+	four_neighbours(a);
+	release(a[2]);
+	release(a[0]);
+	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	release(a[1]);
+	EXPECT(flushes_for(EXECMEM_KPROBES, 192, &b) == 1);
+	EXPECT(b == a[0]);
+	release(b);
+	release(a[3]);
+	release(bpf);
+}
+
+/* What is left after the cut is as dirty as all of it was. */
+static void test_flush_for_rest_of_extent(void)
+{
+	unsigned long a[4], b, c, bpf;
+
+	start();
+	four_neighbours(a);
+	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
+	release(a[1]);
+	release(a[2]);
+	EXPECT(!flushes_for(EXECMEM_MODULE_TEXT, 64, &b));
+	EXPECT(flushes_for(EXECMEM_KPROBES, 64, &c) == 1);
+	EXPECT(b == a[1] && c == a[2]);
+	release(a[0]);
+	release(a[3]);
+	release(b);
+	release(c);
+	release(bpf);
+}
+
+static unsigned long late;
+
+static void free_late(void)
+{
+	release(late);
+}
+
+/* What is freed while the flush is on its way is not covered by it. */
+static void test_flush_does_not_cover_later_free(void)
+{
+	unsigned long keep, a, b;
+
+	start();
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	late = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	shim.in_flush = free_late;
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	EXPECT(flushes_for(EXECMEM_KPROBES, 64, &b) == 1);
+	EXPECT(b == late);
+	release(keep);
+	release(a);
+	release(b);
+}
+
+static unsigned long nested;
+
+static void flush_again(void)
+{
+	EXPECT(flushes_for(EXECMEM_KPROBES, 64, &nested) == 1);
+}
+
+/* The slower one of two flushes must not undo what the faster one noted. */
+static void test_flush_during_flush(void)
+{
+	unsigned long a, b;
+
+	start();
+	shim.in_flush = flush_again;
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 2);
+	EXPECT(!flushes_for(EXECMEM_KPROBES, 64, &b));
+	release(a);
+	release(b);
+	release(nested);
+}
+
+void run_flush_tests(void)
+{
+	RUN(flush_for_freed_code);
+	RUN(flush_for_new_block);
+	RUN(flush_for_own_code);
+	RUN(flush_for_rest_of_extent);
+	RUN(flush_covers_all_pools);
+	RUN(flush_after_merge_with_previous);
+	RUN(flush_after_merge_with_next);
+	RUN(flush_does_not_cover_later_free);
+	RUN(flush_during_flush);
+	RUN(no_flush_for_clean_memory);
+	RUN(no_flush_for_free_elsewhere);
+	RUN(no_flush_for_other_types);
+	RUN(no_flush_when_disabled);
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What another thread can do in the middle of an operation. There is one thread
+ * only: the other one's part runs in a callback where the first one waits or
+ * holds no lock.
+ */
+
+#include "tests.h"
+
+#define BLOCK	SZ_64K
+
+static struct execmem_pool *pool;
+static unsigned long victim;
+static unsigned long taken;
+
+static void start(void)
+{
+	pool = start_small();
+	victim = 0;
+	taken = 0;
+}
+
+static void free_victim(void)
+{
+	release(victim);
+}
+
+static void free_victim_twice(void)
+{
+	release(victim);
+	release(victim);
+}
+
+static void take_same_size(void)
+{
+	taken = alloc_text(64);
+}
+
+static int fill(unsigned long addr, size_t len)
+{
+	static const char code[256] = "code";
+
+	return execmem_fill((void *)addr, code, len);
+}
+
+/* The chunk stays until the fill is done, and goes then. */
+static void test_free_during_fill(void)
+{
+	unsigned long other;
+
+	start();
+	victim = alloc_text(256);
+	other = alloc_text(64);
+	shim.in_fill = free_victim;
+	EXPECT(!fill(victim, 256));
+	EXPECT(backing_is(victim, 256, TRAP_BYTE));
+	EXPECT(pool->nr_chunks == 1 && pool->stats.frees == 1);
+	EXPECT(shim.invalidate.calls == 1);
+	release(other);
+}
+
+static void free_and_take(void)
+{
+	release(victim);
+	EXPECT(!execmem_lookup(victim, &(struct execmem_area) {}));
+	EXPECT(fill(victim, 1) == -EINVAL);
+	execmem_seal((void *)victim);
+	EXPECT(take_reports() == 2);
+	take_same_size();
+}
+
+static void test_free_during_fill_is_no_reuse(void)
+{
+	unsigned long other;
+
+	start();
+	victim = alloc_text(64);
+	other = alloc_text(64);
+	shim.in_fill = free_and_take;
+	EXPECT(!fill(victim, 64));
+	EXPECT(taken == other + 64);
+	EXPECT(backing_is(taken, 64, TRAP_BYTE));
+	release(other);
+	release(taken);
+}
+
+/* The last chunk of a block that is being filled keeps the block. */
+static void test_free_during_fill_keeps_block(void)
+{
+	start();
+	victim = alloc_text(256);
+	shim.in_fill = free_victim;
+	EXPECT(!fill(victim, 256));
+	EXPECT(!pool->nr_blocks);
+}
+
+static void test_double_free_during_fill(void)
+{
+	start();
+	victim = alloc_text(256);
+	shim.in_fill = free_victim_twice;
+	EXPECT(!fill(victim, 256));
+	EXPECT(take_reports() == 1);
+	EXPECT(pool->stats.frees == 1);
+}
+
+static void fill_inside_fill(void)
+{
+	shim.in_fill = free_victim;
+	EXPECT(!fill(victim, 64));
+	/* The outer fill is still running. */
+	EXPECT(pool->nr_chunks == 1 && !shim.invalidate.calls);
+}
+
+static void test_free_during_two_fills(void)
+{
+	start();
+	victim = alloc_text(256);
+	shim.in_fill = fill_inside_fill;
+	EXPECT(!fill(victim, 256));
+	EXPECT(shim.invalidate.calls == 1);
+	EXPECT(pool->stats.fills == 2 && pool->stats.frees == 1);
+}
+
+static void seal_victim(void)
+{
+	execmem_seal((void *)victim);
+}
+
+static void test_seal_during_fill(void)
+{
+	start();
+	victim = alloc_text(256);
+	shim.in_fill = seal_victim;
+	EXPECT(!fill(victim, 256));
+	EXPECT(fill(victim, 256) == -EINVAL);
+	EXPECT(take_reports() == 1);
+	release(victim);
+}
+
+/* Nobody gets memory that was not invalidated yet. */
+static void test_alloc_during_invalidate(void)
+{
+	unsigned long other;
+
+	start();
+	victim = alloc_text(64);
+	other = alloc_text(64);
+	EXPECT(!fill(victim, 64));
+	shim.in_invalidate = take_same_size;
+	release(victim);
+	EXPECT(taken == other + 64);
+	release(other);
+	release(taken);
+}
+
+static void test_double_free_during_invalidate(void)
+{
+	unsigned long other;
+
+	start();
+	victim = alloc_text(64);
+	other = alloc_text(64);
+	shim.in_invalidate = free_victim;
+	release(victim);
+	EXPECT(take_reports() == 1);
+	EXPECT(pool->stats.frees == 1);
+	release(other);
+}
+
+/* Somebody who waited for the lock uses the block that another one added. */
+static void test_alloc_while_other_grows(void)
+{
+	unsigned long a;
+
+	start();
+	shim.before_mutex = take_same_size;
+	a = alloc_text(64);
+	EXPECT(a == taken + 64);
+	EXPECT(pool->nr_blocks == 1 && pool->stats.grown == 1);
+	release(a);
+	release(taken);
+}
+
+/* What is left of a block of one's own goes to others. */
+static void test_alloc_while_other_fills_block(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(BLOCK - 64);
+	shim.before_mutex = take_same_size;
+	b = alloc_text(128);
+	EXPECT(taken == a + BLOCK - 64);
+	EXPECT(pool->nr_blocks == 2);
+	release(a);
+	release(b);
+	release(taken);
+}
+
+void run_race_tests(void)
+{
+	RUN(free_during_fill);
+	RUN(free_during_fill_is_no_reuse);
+	RUN(free_during_fill_keeps_block);
+	RUN(double_free_during_fill);
+	RUN(free_during_two_fills);
+	RUN(seal_during_fill);
+	RUN(alloc_during_invalidate);
+	RUN(double_free_during_invalidate);
+	RUN(alloc_while_other_grows);
+	RUN(alloc_while_other_fills_block);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * execmem_pool_check(), which the other tests rely on, has to see each kind of
+ * damage. Every test here breaks something, looks, and repairs it.
+ */
+
+#include "tests.h"
+
+static struct execmem_pool *pool;
+static unsigned long addrs[6];
+
+static struct execmem_chunk *nth_chunk(int n)
+{
+	struct rb_node *node = rb_first(&pool->chunks);
+
+	while (n--)
+		node = rb_next(node);
+	return rb_entry(node, struct execmem_chunk, node);
+}
+
+/* Two blocks: used, free, used, free; and one that is used as a whole */
+static void start(void)
+{
+	pool = start_small();
+	for (int i = 0; i < 5; i++)
+		addrs[i] = alloc_text(i == 4 ? SZ_64K : 256);
+	release(addrs[1]);
+	release(addrs[3]);
+}
+
+static void finish(void)
+{
+	release(addrs[0]);
+	release(addrs[2]);
+	release(addrs[4]);
+}
+
+/* Expect that @_broken is what the validator finds with @_lvalue damaged. */
+#define DAMAGE(_lvalue, _value, _broken)				\
+do {									\
+	typeof(_lvalue) _saved = (_lvalue);				\
+									\
+	EXPECT(!execmem_pool_check(pool));				\
+	(_lvalue) = (_value);						\
+	EXPECT(execmem_pool_check(pool) == (_broken));			\
+	(_lvalue) = _saved;						\
+	EXPECT(!execmem_pool_check(pool));				\
+} while (0)
+
+static void test_validator_sees_gap(void)
+{
+	start();
+	DAMAGE(nth_chunk(0)->size, 192, 1);
+	DAMAGE(nth_chunk(1)->start, nth_chunk(1)->start + 64, 1);
+	DAMAGE(nth_chunk(0)->start, nth_chunk(0)->start + 64, 1);
+	finish();
+}
+
+static void test_validator_sees_overlap(void)
+{
+	start();
+	DAMAGE(nth_chunk(0)->size, 320, 1);
+	DAMAGE(nth_chunk(4)->size, SZ_64K + 64, 1);
+	DAMAGE(nth_chunk(3)->size, SZ_64K, 1);
+	DAMAGE(nth_chunk(0)->size, 0, 1);
+	finish();
+}
+
+static void test_validator_sees_missing_tail(void)
+{
+	unsigned long rest;
+
+	start();
+	rest = alloc_text(execmem_pool_largest_free(pool));
+	DAMAGE(nth_chunk(4)->size, SZ_64K - 64, 1);
+	DAMAGE(nth_chunk(3)->size, nth_chunk(3)->size - 64, 1);
+	release(rest);
+	finish();
+}
+
+static void test_validator_sees_unmerged(void)
+{
+	start();
+	DAMAGE(nth_chunk(2)->state, EXECMEM_FREE, 2);
+	finish();
+}
+
+static void test_validator_sees_wrong_max_free(void)
+{
+	struct execmem_chunk *root;
+
+	start();
+	root = rb_entry(pool->chunks.rb_node, struct execmem_chunk, node);
+	DAMAGE(root->max_free, root->max_free - 64, 3);
+	DAMAGE(root->max_free, root->max_free + 64, 3);
+	DAMAGE(nth_chunk(1)->max_free, 0, 3);
+	finish();
+}
+
+static void test_validator_sees_misalignment(void)
+{
+	start();
+	DAMAGE(pool->range.alignment, 512, 4);
+	finish();
+}
+
+static void test_validator_sees_wrong_counters(void)
+{
+	start();
+	DAMAGE(pool->used, pool->used + 64, 5);
+	DAMAGE(pool->reserved, pool->reserved - PAGE_SIZE, 5);
+	DAMAGE(pool->nr_blocks, 3, 5);
+	DAMAGE(pool->nr_huge, 1, 5);
+	DAMAGE(pool->nr_chunks, 2, 5);
+	DAMAGE(nth_chunk(0)->block->used, 0, 5);
+	finish();
+}
+
+static void test_validator_sees_wrong_spare(void)
+{
+	struct execmem_block *used;
+
+	start();
+	used = nth_chunk(0)->block;
+	DAMAGE(pool->spare, used, 6);
+	release(addrs[4]);
+	EXPECT(pool->spare);
+	DAMAGE(pool->spare, NULL, 6);
+	DAMAGE(pool->spare, used, 6);
+	DAMAGE(pool->spare->fallback, true, 6);
+	addrs[4] = 0;
+	finish();
+}
+
+/*
+ * Reproducer: the validator knew nothing but sums, so that used bytes counted to
+ * the wrong block (I5) were right for it.
+ */
+static void test_validator_sees_shifted_counters(void)
+{
+	struct execmem_block *a, *b;
+
+	start();
+	a = nth_chunk(0)->block;
+	b = nth_chunk(4)->block;
+	a->used += 64;
+	b->used -= 64;
+	EXPECT(execmem_pool_check(pool) == 5);
+	a->used -= 64;
+	b->used += 64;
+	finish();
+}
+
+static void test_validator_sees_foreign_block(void)
+{
+	start();
+	DAMAGE(nth_chunk(0)->block->pool, NULL, 7);
+	finish();
+}
+
+void run_validator_tests(void)
+{
+	RUN(validator_sees_gap);
+	RUN(validator_sees_overlap);
+	RUN(validator_sees_missing_tail);
+	RUN(validator_sees_unmerged);
+	RUN(validator_sees_wrong_max_free);
+	RUN(validator_sees_misalignment);
+	RUN(validator_sees_wrong_counters);
+	RUN(validator_sees_shifted_counters);
+	RUN(validator_sees_wrong_spare);
+	RUN(validator_sees_foreign_block);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EXECMEM_TEST_TESTS_H
+#define _EXECMEM_TEST_TESTS_H
+
+#include "model.h"
+
+/**
+ * struct options - what the command line says
+ * @seed: for all random numbers
+ * @ops: operations of the longest random test
+ */
+struct options {
+	unsigned long seed;
+	unsigned long ops;
+};
+
+extern struct options options;
+
+/* Run @_func, which is called test_NAME, unless another test was asked for. */
+#define RUN(_name)	run_test(#_name, test_##_name)
+
+void run_test(const char *name, void (*test)(void));
+
+/* Take the number of mistakes that were reported since the last call. */
+unsigned long take_reports(void);
+
+/* Boot with the small table. Returns the pool of module text. */
+struct execmem_pool *start_small(void);
+
+/* Allocate through the front door, and free; the validator runs after each. */
+unsigned long alloc_of(enum execmem_type type, size_t size);
+unsigned long alloc_text(size_t size);
+void release(unsigned long addr);
+
+void run_basic_tests(void);
+void run_boot_tests(void);
+void run_block_tests(void);
+void run_flush_tests(void);
+void run_race_tests(void);
+void run_fault_tests(void);
+void run_validator_tests(void);
+void run_random_tests(void);
+
+#endif /* _EXECMEM_TEST_TESTS_H */
