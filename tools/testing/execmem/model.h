@@ -35,7 +35,11 @@ struct model_chunk {
  * @nr_live: number of live chunks
  * @live: numbers of live chunks, in no order
  * @nr_leaked: chunks that could not be invalidated
- * @nr_blocks: as in &struct execmem_pool, like what follows
+ * @nr_blocks: as in &struct execmem_pool
+ * @nr_huge: as in &struct execmem_pool
+ * @reserved: as in &struct execmem_pool
+ * @used: as in &struct execmem_pool
+ * @stats: as in &struct execmem_pool
  */
 struct model_pool {
 	struct execmem_pool *pool;

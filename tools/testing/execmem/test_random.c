@@ -427,6 +427,8 @@ static void empty_blocks(struct visits *most)
 		chunk = model_chunk(mpool, i);
 		if (chunk->start < start || chunk->start >= start + 2 * SZ_2M)
 			continue;
+		if (model.nr_live == MANY_CHUNKS)
+			return;
 		model_free(chunk->start);
 		count(&most->free);
 	}
@@ -459,6 +461,7 @@ static void test_visits(void)
 		empty_blocks(&most);
 		fill_up(MANY_CHUNKS, &most);
 	}
+	EXPECT(model_pool_of(EXECMEM_BPF)->stats.shrunk);
 	printf("  at most %lu nodes for alloc, %lu fill, %lu free, %lu lookup; allowed %lu\n",
 	       most.alloc, most.fill, most.free, most.lookup,
 	       MAX_VISITS);
