@@ -11,7 +11,7 @@ test_plumbing() { "$DEV/tests/vm"; }
 test_smoke() { "$DEV/kernel.sh" x86 && "$DEV/vm.sh" x86 -- smoke.sh; }
 
 # The bookkeeping in user space
-test_harness() { make -s -C "$ROOT" harness; }
+test_harness() { make -s -C "$ROOT" harness SEED="${SEED:-1}"; }
 
 # The suite runs while the kernel boots.
 test_kunit() {

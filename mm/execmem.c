@@ -42,7 +42,8 @@
  *     out and after its last one was invalidated, never in between, and always
  *     as a whole.
  *
- * execmem_pool_check() verifies I1 to I7, the KUnit suite I8 and I9.
+ * execmem_pool_check() verifies I1 to I7, the latter within one pool only, and
+ * the KUnit suite I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
  * the largest free size: the lowest free chunk that fits, the chunk at an
@@ -239,6 +240,7 @@ static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	lockdep_assert_held(&pool->lock);
 
 	while (*link) {
+		execmem_count_visit();
 		parent = *link;
 		link = chunk->start < to_chunk(parent)->start ?
 			&parent->rb_left : &parent->rb_right;
@@ -274,6 +276,7 @@ static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 
 	/* The successor's place is known without another search. */
 	while (*link) {
+		execmem_count_visit();
 		parent = *link;
 		link = &parent->rb_left;
 	}
@@ -323,8 +326,9 @@ static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	remove_chunk(pool, next);
 }
 
-/* Make a chunk free that is not in use any more. */
-static void free_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+/* Make a chunk free that is not in use any more. Returns what it became. */
+static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
+					struct execmem_chunk *chunk)
 {
 	struct rb_node *next = rb_next(&chunk->node);
 	struct rb_node *prev = rb_prev(&chunk->node);
@@ -341,8 +345,11 @@ static void free_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	update_max_free(chunk);
 	if (can_merge(chunk, next))
 		merge_chunks(pool, chunk, to_chunk(next));
-	if (can_merge(chunk, prev))
+	if (can_merge(chunk, prev)) {
 		merge_chunks(pool, to_chunk(prev), chunk);
+		chunk = to_chunk(prev);
+	}
+	return chunk;
 }
 
 /* === Blocks =============================================================== */
@@ -451,12 +458,14 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 }
 
 /* Take a block without any chunk in use out of the pool. */
-static void detach_block(struct execmem_pool *pool, struct execmem_block *block,
+static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			 struct list_head *unused)
 {
+	struct execmem_block *block = chunk->block;
+
 	lockdep_assert_held(&pool->lock);
 
-	remove_chunk(pool, chunk_at(pool, block->start));
+	remove_chunk(pool, chunk);
 	list_move(&block->list, unused);
 	if (pool->spare == block)
 		pool->spare = NULL;
@@ -480,18 +489,19 @@ static bool can_be_spare(struct execmem_block *block)
  * one; a pool that is not in use keeps none.
  */
 static void detach_unused(struct execmem_pool *pool,
-			  struct execmem_block *block,
-			  struct list_head *unused)
+			  struct execmem_chunk *chunk, struct list_head *unused)
 {
+	struct execmem_block *block = chunk->block;
+
 	if (block->used)
 		return;
 	if (!pool->spare && can_be_spare(block)) {
 		pool->spare = block;
 		return;
 	}
-	detach_block(pool, block, unused);
+	detach_block(pool, chunk, unused);
 	if (pool->spare && pool->nr_blocks == 1)
-		detach_block(pool, pool->spare, unused);
+		detach_block(pool, chunk_at(pool, pool->spare->start), unused);
 }
 
 /* === Allocation =========================================================== */
@@ -735,7 +745,6 @@ static struct execmem_chunk *pin_chunk(struct execmem_pool *pool,
 static void reclaim_chunk(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk)
 {
-	struct execmem_block *block = chunk->block;
 	LIST_HEAD(unused);
 
 	if (invalidate_chunk(pool, chunk)) {
@@ -745,8 +754,8 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	}
 
 	spin_lock(&pool->lock);
-	free_chunk(pool, chunk);
-	detach_unused(pool, block, &unused);
+	chunk = free_chunk(pool, chunk);
+	detach_unused(pool, chunk, &unused);
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
 	check_if_debugging(pool);
@@ -1049,7 +1058,7 @@ void execmem_pool_drain(struct execmem_pool *pool)
 
 	spin_lock(&pool->lock);
 	if (pool->spare)
-		detach_block(pool, pool->spare, &unused);
+		detach_block(pool, chunk_at(pool, pool->spare->start), &unused);
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
 }

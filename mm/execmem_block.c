@@ -187,8 +187,9 @@ static bool map_shared(struct execmem_block *block, size_t size)
 {
 	struct execmem_range *range = &block->pool->range;
 	bool huge = range->flags & EXECMEM_HUGE;
-	size_t page_align = range->flags & EXECMEM_KASAN_SHADOW ?
-			    MODULE_ALIGN : PAGE_SIZE;
+	size_t page_align = max_t(size_t, range->alignment,
+				  range->flags & EXECMEM_KASAN_SHADOW ?
+				  MODULE_ALIGN : PAGE_SIZE);
 	struct attempt granules = {
 		.size = round_up(size, range->granularity),
 		.align = huge ? range->granularity : page_align,
