@@ -27,7 +27,7 @@ variant() {
 	fragments=(common "${1%%-*}")
 	case $1 in
 	*-base)	src=$LINUX_BASE ;;
-	*)	src=$LINUX fragments+=(patched) ;;
+	*)	src=$LINUX fragments+=(patched "patched-${1%%-*}") ;;
 	esac
 	[ "${1#*-}" != debug ] || fragments+=(debug)
 

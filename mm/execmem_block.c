@@ -29,7 +29,7 @@ struct attempt {
 	bool huge;
 };
 
-#ifdef CONFIG_HAVE_ARCH_HUGE_VMALLOC
+#ifdef CONFIG_EXECMEM_HUGE
 /* Is @addr mapped by a huge page? Asked where nobody changes the page table. */
 static bool is_mapped_huge(unsigned long addr)
 {
@@ -168,7 +168,10 @@ static bool finish_block(struct execmem_block *block)
 	kmemleak_not_leak((void *)block->start);
 	if (!protect_block(block)) {
 		/* Changing permissions may split mappings, so look again. */
-		block->huge = block_is_huge(block);
+		if (block->huge && !block_is_huge(block)) {
+			block->huge = false;
+			block->fallback = true;
+		}
 		return true;
 	}
 	if (!execmem_block_unmap(block))
