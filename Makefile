@@ -6,11 +6,11 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
-	@sed -n 's/^\([a-z]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run:		## build the kernel, boot it, do the main job, print the report
 	@dev/run.sh
@@ -33,6 +33,12 @@ diff:		## what the series changes in a file (F=mm/execmem.c)
 check:		## gates: round trip, style, every patch builds (G=NAME for one)
 	@dev/check.sh $(G)
 
+check-full:	## every patch builds as a whole kernel and boots (an hour)
+	@dev/check.sh full
+
+memory:		## what the first programs cost, on a small and on a larger machine
+	@dev/memory.sh
+
 kernel:		## build a kernel (V=x86, x86-base, x86-debug, arm64, arm64-base)
 	@dev/kernel.sh $(V)
 
@@ -46,6 +52,12 @@ kunit:		## the KUnit suite, by the kernel's kunit.py
 harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
 	@dev/series.sh tree --keep
 	@$(MAKE) -s -C build/linux/tools/testing/execmem $(HARNESS)
+
+debug:		## KUnit and selftests under KASAN, kmemleak, lockdep and guard pages
+	@dev/debug.sh
+
+mutants:	## mutations of the code, each of which a test must catch
+	@dev/mutants.sh
 
 bench:		## what it costs, in instructions
 	@dev/bench.sh

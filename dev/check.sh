@@ -290,6 +290,22 @@ gate_cross() {
 	done
 }
 
+# Of its own: after every patch the kernel builds as a whole and boots.
+gate_full() {
+	local c tip
+
+	tip=$(assemble "$1")
+	for c in base $(gl rev-list --reverse "base..$tip"); do
+		checkout_at "$c"
+		prepare x86
+		gl log -1 --format='at %s' "$c"
+		kmake -s "$image" modules >"$scratch/build" 2>&1 ||
+			{ grep -m 5 -A3 'error' "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
+		ln -sfnT "${out#"$BUILD"/}" "$BUILD/x86-check"
+		"$DEV/vm.sh" x86-check -- smoke.sh
+	done
+}
+
 # --- all of them -----------------------------------------------------------------
 
 # run_gate NAME DIR: any command that fails in it is a failure of the gate.  Not

@@ -33,8 +33,6 @@ variant() {
 
 	# Below the source (ignored by its git), so that paths are "../"; see lib.sh
 	out=$src/out-$1
-	mkdir -p "$out"
-	ln -sfnT "${out#"$BUILD"/}" "$BUILD/$1"
 }
 
 # BTF needs types only: without variable tracking the compiler makes the same
@@ -72,8 +70,17 @@ configure() {
 	touch "$out/.config"
 }
 
+# What a kernel would be built from; empty when that is not a known commit.
+source_id() {
+	case $1 in
+	*-base)	cat "$LINUX_BASE/.base" ;;
+	*)	[ -n "$(git -C "$src" status --porcelain -uno)" ] || git -C "$src" rev-parse HEAD ;;
+	esac
+	sha256sum <"$out/.config"
+}
+
 main() {
-	local v=${1:?variant missing} log start=$SECONDS
+	local v=${1:?variant missing} log start=$SECONDS id=
 
 	shift
 	variant "$v"
@@ -82,17 +89,26 @@ main() {
 	*-base)	"$DEV/series.sh" base ;;
 	*)	"$DEV/series.sh" tree --keep ;;
 	esac
+	mkdir -p "$out"
+	ln -sfnT "${out#"$BUILD"/}" "$BUILD/$v"
 	configure "$v"
 
 	log=$BUILD/logs/kernel-$v.log
 	mkdir -p "$BUILD/logs"
-	[ $# -gt 0 ] || set -- "$image" modules
+	# Asking make takes seconds, and make test asks often.
+	if [ $# = 0 ]; then
+		id=$(source_id "$v")
+		[ "$(wc -l <<<"$id")" = 2 ] && [ "$id" = "$(cat "$out/.built-from" 2>/dev/null)" ] && return
+		set -- "$image" modules
+	fi
+	[ -z "$id" ] || rm -f "$out/.built-from"
 	if ! kmake -s "$@" >"$log" 2>&1; then
 		grep -E -m 20 -A5 'error|Error|undefined' "$log" >&2 || tail -n 20 "$log" >&2
 		die "$v: build failed, see $log"
 	fi
 	# bpf_crypto_ctx: kernel/bpf/crypto.c is built without CONFIG_CRYPTO
 	grep -v 'unresolved symbol bpf_crypto_ctx' "$log" >&2 || true
+	[ -z "$id" ] || echo "$id" >"$out/.built-from"
 	say "kernel $v: built in $((SECONDS - start)) s"
 }
 

@@ -27,10 +27,10 @@ die() { say "${0##*/}: $*"; exit 1; }
 # base_field NAME: one value from BASE
 base_field() { sed -n "s/^$1=//p" "$ROOT/BASE"; }
 
-# installed_version PACKAGE: empty when it is not installed
+# installed_version PACKAGE: empty when it is not installed, which is no error
 installed_version() {
 	# shellcheck disable=SC2016
-	dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
+	{ dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } |
 		sed -n 's/^installed //p'
 }
 

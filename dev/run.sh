@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The main job, once with execmem on and once with the boot switch off, side by
-# side: dev/run.sh [--base].  With --base the second column is the kernel without
-# the series, and the result of its test suite is recorded as the one to reach.
+# side: dev/run.sh [--base].  With --base a third column is the kernel without the
+# series, and the result of its test suite is recorded as the one to reach.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=$BUILD/run
 EXPECTED=$DEV/guest/test_bpf.expected	# what test_bpf says on the unpatched kernel
 CPUS=4
-LIMIT=${LIMIT:-300}			# seconds, for each VM
+LIMIT=${LIMIT:-600}			# seconds, for each VM
 
 # boot LABEL VARIANT KERNEL_ARGS: the job's values end up in $OUT/LABEL.  The test
 # suite gets a machine of its own with one CPU: its code runs on one anyway, and
@@ -19,7 +19,7 @@ boot() {
 	for part in fleet suite; do
 		[ $part = fleet ] && cpus=$CPUS || cpus=1
 		"$DEV/vm.sh" "$2" -m 2048 -c $cpus -t "$LIMIT" -a "$3" -n "run-$1-$part" \
-			-- main-job.sh $part || return
+			-f "$OUT/execmem" -- main-job.sh $part || return
 	done >"$OUT/$1" 2>"$OUT/$1.err"
 }
 
@@ -116,17 +116,24 @@ rows() {
 	E
 }
 
-# report LABEL_A LABEL_B: the table, and in plain words where A is worse than B
+# report LABEL...: the table, with the ratio of the first column to the last one,
+# and in plain words where the first is worse than the last
 report() {
-	rows | awk -F'|' -v a="$1" -v b="$2" -v dir="$OUT" "$AWK_VALUES"'
-	function row(what, expr, kind,    x, y, ratio) {
-		x = compute(expr, a)
-		y = compute(expr, b)
-		if (x == "" && y == "")
+	rows | awk -F'|' -v labels="$*" -v dir="$OUT" "$AWK_VALUES"'
+	function row(what, expr, kind,    i, v, any, line, ratio, x, y) {
+		for (i = 1; i <= nr; i++) {
+			v = compute(expr, label[i])
+			any = any v
+			line = line sprintf(" %12s", v == "" ? "n/a" : v)
+			if (i == 1)
+				x = v
+			y = v
+		}
+		if (any == "")
 			return
 		if (kind != "" && x != "" && y != "" && y + 0 != 0)
 			ratio = sprintf("%.2f", x / y)
-		printf "  %-42s %12s %12s %8s\n", what, x == "" ? "n/a" : x, y == "" ? "n/a" : y, ratio
+		printf "  %-42s%s %8s\n", what, line, ratio
 		if (kind == "less" && x != "" && y != "" && x + 0 > y + 0)
 			worse[++nr_worse] = where ", " trim(what) ": " x " against " y
 	}
@@ -146,9 +153,13 @@ report() {
 		row("    all together", phase "." kind "_total", "less")
 	}
 	BEGIN {
-		read_values(dir "/" a, a)
-		read_values(dir "/" b, b)
-		printf "%-44s %12s %12s %8s\n", "", a, b, "ratio"
+		nr = split(labels, label, " ")
+		printf "%-44s", ""
+		for (i = 1; i <= nr; i++) {
+			read_values(dir "/" label[i], label[i])
+			printf " %12s", label[i]
+		}
+		printf " %8s\n", "ratio"
 	}
 	/^# / { print "  (" substr($0, 3) ")"; next }
 	/^= / { where = substr($0, 3); print "\n" where; next }
@@ -160,7 +171,7 @@ report() {
 	}
 	{ sub(/ +$/, "", $1); row($1, $2, trim($3)) }
 	END {
-		print "\nWhere " a " is worse than " b
+		print "\nWhere " label[1] " is worse than " label[nr]
 		for (i = 1; i <= nr_worse; i++)
 			print "  " worse[i]
 		if (!nr_worse)
@@ -216,32 +227,48 @@ check_suite() {
 	fi
 }
 
-main() {
-	local on=execmem=on other=execmem=off variant=x86 bad=0 start
+# boot_all LABEL...: two at a time
+boot_all() {
+	local label variant pids=() bad=0
 
-	[ "${1:-}" != --base ] || { other=unpatched; variant=x86-base; }
-	need_packages qemu-system-x86 busybox-static
+	for label; do
+		variant=x86
+		[ "$label" != unpatched ] || variant=x86-base
+		[ ${#pids[@]} -lt 2 ] || { wait "${pids[0]}" || bad=1; pids=("${pids[@]:1}"); }
+		boot "$label" $variant "$([ $variant != x86 ] || echo "$label")" &
+		pids+=($!)
+	done
+	for label in "${pids[@]}"; do wait "$label" || bad=1; done
+	[ $bad = 0 ] || { cat "$OUT"/*.err >&2; die "a VM failed"; }
+}
+
+main() {
+	local on=execmem=on off=execmem=off columns bad=0 start c
+
+	columns=($on $off)
+	[ "${1:-}" != --base ] || columns+=(unpatched)
+	need_packages qemu-system-x86 busybox-static gcc libc6-dev
 	"$DEV/kernel.sh" x86
-	[ $variant = x86 ] || "$DEV/kernel.sh" $variant
+	[ ${#columns[@]} = 2 ] || "$DEV/kernel.sh" x86-base
 
 	rm -rf "$OUT"
 	mkdir -p "$OUT"
+	gcc -static -O2 -Wall -o "$OUT/execmem" "$LINUX/tools/mm/execmem.c"
 	start=$SECONDS
-	boot $on x86 execmem=on &
-	boot $other $variant execmem=off || bad=1
-	wait $! || bad=1
-	[ $bad = 0 ] || { cat "$OUT"/*.err >&2; die "a VM failed"; }
+	boot_all "${columns[@]}"
 
 	echo "1000 BPF programs and test_bpf on $CPUS CPUs (QEMU TCG), kernel" \
 		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"
 	echo
-	report $on $other
-	[ $variant = x86 ] || suite_of $other >"$EXPECTED"
+	report "${columns[@]}"
+	[ ${#columns[@]} = 2 ] || suite_of unpatched >"$EXPECTED"
+	echo
+	echo "With $on, as tools/mm/execmem shows it"
+	sed -n 's/^|/  /p' "$OUT/$on"
 	echo
 	echo "Checks"
 	check $on || bad=1
-	check_suite $on || bad=1
-	check_suite $other || bad=1
+	for c in "${columns[@]}"; do check_suite "$c" || bad=1; done
 	echo
 	echo "Took $((SECONDS - start)) s.  Verdict: $([ $bad = 0 ] && echo pass || echo FAIL)"
 	return $bad

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Prints every console line that no healthy run has.  A report between "cut
-# here" and "end trace" whose text matches the variable "expected" is skipped.
+# Prints every console line that no healthy run has.  A report (from "cut here"
+# or a page fault to "end trace", or between the rules that KASAN draws) whose
+# text matches the variable "expected" is skipped.
 
 function bad(line) {
 	return line ~ /BUG:|WARNING:|Oops|UBSAN:|KASAN:|KFENCE:|KCSAN:|kernel BUG at/ ||
@@ -17,19 +18,19 @@ function bad(line) {
 function flush() {
 	if (expected == "" || block !~ expected)
 		printf "%s", hits
-	block = hits = ""
+	block = hits = end = ""
 }
 
 { sub(/\r$/, "") }
-/-+\[ cut here \]-+/ { flush(); inside = 1 }
-inside {
+/-+\[ cut here \]-+/ { flush(); end = "---\\[ end trace" }
+/BUG: unable to handle page fault/ && end == "" { end = "---\\[ end trace" }
+/====================/ && end == "" { end = "===================="; next }
+end != "" {
 	block = block $0 "\n"
 	if (bad($0))
 		hits = hits $0 "\n"
-	if (/---\[ end trace/) {
+	if ($0 ~ end)
 		flush()
-		inside = 0
-	}
 	next
 }
 bad($0)

@@ -1,17 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # All tests, or those named: dev/test.sh [NAME...].  A test is a function
-# test_NAME; status 0 passed, 77 skipped, anything else failed.
+# test_NAME; status 0 passed, 77 skipped, anything else failed.  Two run at a
+# time: most of them wait for one emulated machine, which is one thread.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-TESTS="harness smoke kunit selftest run base bench arm64 plumbing check"
+# Kernels are built by the first that needs them, so next to each of these comes
+# one that needs none or another one.
+TESTS="smoke harness check fuzz kunit arm64 selftest run memory observe bench plumbing"
 
 test_check() { "$DEV/check.sh"; }
 test_plumbing() { "$DEV/tests/vm"; }
 test_smoke() { "$DEV/kernel.sh" x86 && "$DEV/vm.sh" x86 -- smoke.sh; }
 
-# The bookkeeping in user space
-test_harness() { make -s -C "$ROOT" harness SEED="${SEED:-1}"; }
+# The bookkeeping in user space, and how much of it these tests reach
+test_harness() {
+	make -s -C "$ROOT" harness SEED="${SEED:-1}"
+	make -s -C "$ROOT" harness HARNESS=coverage
+}
+
+test_fuzz() {
+	need_packages clang libclang-rt-14-dev
+	make -s -C "$ROOT" harness HARNESS=fuzz FUZZ_SECONDS=30
+}
 
 # The suite runs while the kernel boots.
 test_kunit() {
@@ -19,31 +30,50 @@ test_kunit() {
 	"$DEV/vm.sh" x86 -a "kunit.enable=1 kunit.filter_glob=execmem" -- kunit-job.sh execmem
 }
 
-test_selftest() {
+test_selftest_build() {
 	local dir=$BUILD/selftests
 
 	need_packages rsync
-	"$DEV/kernel.sh" x86
+	"$DEV/series.sh" tree --keep
 	make -s -C "$LINUX/tools/testing/selftests" TARGETS=execmem INSTALL_PATH="$dir" install
 	tar -C "$dir" -cf "$dir.tar" .
-	"$DEV/vm.sh" x86 -t 600 -f "$dir.tar" -- selftest-job.sh execmem execmem.sh
+}
+
+test_selftest() {
+	"$DEV/kernel.sh" x86
+	test_selftest_build
+	"$DEV/vm.sh" x86 -t 600 -f "$BUILD/selftests.tar" -- selftest-job.sh execmem execmem.sh
 }
 
 # The main job, against the boot switch and against the unpatched kernel
-test_run() { "$DEV/run.sh"; }
-test_base() { "$DEV/run.sh" --base; }
+test_run() { "$DEV/run.sh" --base; }
 test_bench() { "$DEV/bench.sh"; }
+test_observe() {
+	"$DEV/kernel.sh" x86
+	"$DEV/kernel.sh" x86 scripts_gdb
+	"$DEV/tests/observe"
+}
+test_memory() { "$DEV/memory.sh"; }
 
-# The same tests pass, and as many are JITed, as without the series.
+# test_bpf_on VARIANT: what it says, and on which version
+test_bpf_on() {
+	"$DEV/kernel.sh" "$1" >&2
+	echo "# dev/test.sh arm64_base, on $(base_field version)"
+	"$DEV/vm.sh" "$1" -t 1200 -- insmod test_bpf.ko
+}
+
+# The same tests pass, and as many are JITed, as without the series; that was
+# recorded by arm64_base.
 test_arm64() {
-	local v out=$BUILD/test_bpf
+	test_bpf_on arm64 >"$BUILD/test_bpf-arm64"
+	[ "$(grep -c 'Summary:' "$BUILD/test_bpf-arm64")" = 3 ] || die "not all summaries are there"
+	diff "$DEV/guest/test_bpf-arm64.expected" "$BUILD/test_bpf-arm64"
+	tail -n 3 "$BUILD/test_bpf-arm64"
+}
 
-	for v in arm64-base arm64; do
-		"$DEV/kernel.sh" "$v"
-		"$DEV/vm.sh" "$v" -t 1200 -- insmod test_bpf.ko | tee "$out-$v"
-		[ "$(grep -c 'Summary:' "$out-$v")" = 3 ] || die "not all summaries are there"
-	done
-	diff "$out-arm64-base" "$out-arm64"
+test_arm64_base() {
+	test_bpf_on arm64-base >"$BUILD/test_bpf-arm64-base"
+	write_if_changed "$DEV/guest/test_bpf-arm64.expected" <"$BUILD/test_bpf-arm64-base"
 }
 
 # run_test NAME: its output goes to build/logs/test-NAME.log
@@ -52,18 +82,30 @@ run_test() {
 
 	("test_$1") >"$log" 2>&1 || rc=$?
 	case $rc in
-	0)	passed=$((passed + 1)); echo "ok $1 ($((SECONDS - start)) s)" ;;
-	77)	skipped=$((skipped + 1)); echo "skip $1: $(tail -n 1 "$log")" ;;
-	*)	failed=$((failed + 1)); echo "FAIL $1 ($((SECONDS - start)) s, see build/logs/test-$1.log)" ;;
-	esac
+	0)	echo "ok $1 ($((SECONDS - start)) s)"
+		sed -n 's/^coverage /    &/p' "$log" ;;
+	77)	echo "skip $1: $(tail -n 1 "$log")" ;;
+	*)	echo "FAIL $1 ($((SECONDS - start)) s, see build/logs/test-$1.log)"
+		tail -n 15 "$log" | sed 's/^/    /' ;;
+	esac | tee -a "$results"
 }
 
-passed=0 failed=0 skipped=0
 mkdir -p "$BUILD/logs"
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $TESTS
-for t; do run_test "$t"; done
-closing="$passed passed, $failed failed"
-[ $skipped = 0 ] || closing+=", $skipped skipped"
-echo "$closing"
-[ $failed = 0 ]
+for t; do
+	declare -F "test_$t" >/dev/null || die "no test '$t'; there are: $TESTS"
+done
+for t; do
+	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
+	run_test "$t" &
+done
+wait
+
+count() { grep -c "^$1 " "$results" || true; }
+closing="$(count ok) passed, $(count FAIL) failed"
+[ "$(count skip)" = 0 ] || closing+=", $(count skip) skipped"
+echo "$closing ($SECONDS s)"
+[ "$(count ok)" -gt 0 ] && [ "$(($(count ok) + $(count skip)))" = $# ]

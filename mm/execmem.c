@@ -34,15 +34,16 @@
  *     the counters of a pool are the sums over its blocks.
  * I6. At most one block has no chunk in use. It is the spare, is as large as the
  *     granularity, and is kept only while another block is in use.
- * I7. Blocks do not overlap. A block is in the tree of all blocks as long as
- *     any of its chunks is in the pool's tree.
+ * I7. Blocks do not overlap. A block can be found by address as long as any of
+ *     its chunks is in the pool's tree.
  * I8. A free chunk of a shared pool holds trapping bytes, as far as the type
  *     has any.
  * I9. The permissions of a shared block change before its first chunk is handed
  *     out and after its last one was invalidated, never in between, and always
  *     as a whole.
+ * I10. Exactly the live chunks of a block are marked for execmem_lookup().
  *
- * execmem_pool_check() verifies I1 to I7, the latter within one pool only, and
+ * execmem_pool_check() verifies I1 to I7 and I10, I7 within one pool only, and
  * the KUnit suite I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
@@ -51,15 +52,31 @@
  * are placed at the lowest address that fits, so that the blocks at the high
  * end become empty.
  *
- * Lock order: text_mutex -> grow_lock -> lock. The lock of the block tree is
- * never held together with another one. Nothing that patches text, changes
- * permissions or waits is done under a pool's lock. Growing changes permissions
- * under grow_lock but patches nothing, so it is allowed under text_mutex.
+ * How much a shared pool can waste. Chunks do not move, so in the worst case one
+ * chunk of the smallest size is left in every block:
  *
- * What fails: no huge page means a smaller block of base pages; no memory or
- * address space means %NULL; a chunk that cannot be invalidated or a block
- * whose permissions cannot be restored is leaked and reported, because reusing
- * it would not be safe.
+ * F1. Every block but the spare has a chunk in use, so there are at most as
+ *     many blocks as chunks, and one more.
+ * F2. By I2 there is at most one free chunk before each chunk in use and one at
+ *     the end of each block. A block is added for @size bytes only when no free
+ *     chunk has as many, so at that moment less than (chunks + blocks) * @size
+ *     bytes are free.
+ * F3. What is free in a block with a single chunk is in two pieces at most, so
+ *     the larger one has at least half of it: whoever asks for no more is served
+ *     from there, and the pool does not grow as long as such blocks are left.
+ *
+ * Lock order: text_mutex -> grow_lock -> lock. The lock of the block tree is a
+ * leaf, too, and is never held together with a pool's lock. Nothing that patches
+ * text, changes permissions or waits is done under a pool's lock. Freeing
+ * allocates nothing, but changes of permissions may split mappings when blocks
+ * of small pages are given back. Growing changes permissions under grow_lock but
+ * patches nothing, so it is allowed under text_mutex. execmem_lookup() takes no
+ * lock at all.
+ *
+ * What fails: no huge page means a block of base pages, and a smaller one if
+ * need be; no memory or address space means %NULL; a chunk that cannot be
+ * invalidated or a block whose permissions cannot be restored is leaked and
+ * reported, because reusing it would not be safe.
  */
 
 #define pr_fmt(fmt) "execmem: " fmt
@@ -84,11 +101,6 @@ static struct execmem_info default_execmem_info __ro_after_init;
 /* One for each type that is not merged into another one. */
 static struct execmem_pool execmem_pools[EXECMEM_TYPE_MAX];
 
-/* All blocks of all pools by address, to find the pool of an address. */
-static struct rb_root execmem_blocks = RB_ROOT;
-/* Protects execmem_blocks; taken and released inside single operations. */
-static DEFINE_SPINLOCK(execmem_blocks_lock);
-
 static struct kmem_cache *chunk_cache __ro_after_init;
 
 /*
@@ -102,6 +114,7 @@ DEFINE_STATIC_CALL_NULL(execmem_pred_flush, execmem_pred_flush);
 DEFINE_STATIC_KEY_FALSE(execmem_pred_flush_enabled);
 
 unsigned int execmem_test_reports;
+bool execmem_test_running;
 
 /**
  * struct request - one allocation on its way through the allocator
@@ -124,7 +137,6 @@ struct request {
 /* === Chunks =============================================================== */
 
 #define to_chunk(n) rb_entry(n, struct execmem_chunk, node)
-#define to_block(n) rb_entry(n, struct execmem_block, node)
 
 static size_t free_size(struct execmem_chunk *chunk)
 {
@@ -142,7 +154,7 @@ static size_t subtree_max_free(struct rb_node *node)
 /* Smallest unit that a pool cuts its blocks into. */
 static size_t pool_unit(struct execmem_pool *pool)
 {
-	return pool->shared ? pool->range.alignment : PAGE_SIZE;
+	return (size_t)1 << pool->unit_shift;
 }
 
 static bool chunk_is_live(struct execmem_chunk *chunk)
@@ -150,20 +162,12 @@ static bool chunk_is_live(struct execmem_chunk *chunk)
 	return chunk->state == EXECMEM_OPEN || chunk->state == EXECMEM_SEALED;
 }
 
-static int compare_range(unsigned long addr, unsigned long start, size_t size)
-{
-	execmem_count_visit();
-	if (addr < start)
-		return -1;
-	return addr - start >= size;
-}
-
 static int compare_chunk(const void *addr, const struct rb_node *node)
 {
 	const struct execmem_chunk *chunk = to_chunk(node);
 
-	return compare_range(*(const unsigned long *)addr, chunk->start,
-			     chunk->size);
+	return execmem_compare(*(const unsigned long *)addr, chunk->start,
+			       chunk->size);
 }
 
 /* Find the chunk that contains @addr, free or not. */
@@ -295,11 +299,13 @@ static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 		chunk = split_chunk(pool, chunk, offset, req);
 	chunk->state = EXECMEM_OPEN;
 	chunk->type = req->type;
+	chunk->caller = req->caller;
 	chunk->fills = 0;
 	if (chunk->size > req->size)
 		split_chunk(pool, chunk, req->size, req);
 	else
 		update_max_free(chunk);
+	execmem_mark_live(chunk);
 
 	chunk->block->used += chunk->size;
 	if (pool->spare == chunk->block)
@@ -354,32 +360,6 @@ static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 
 /* === Blocks =============================================================== */
 
-static int compare_block(const void *addr, const struct rb_node *node)
-{
-	const struct execmem_block *block = to_block(node);
-
-	return compare_range(*(const unsigned long *)addr, block->start,
-			     block->size);
-}
-
-static bool block_less(struct rb_node *a, const struct rb_node *b)
-{
-	return to_block(a)->start < to_block(b)->start;
-}
-
-/* Find the pool that @addr belongs to. Pools never go away. */
-static struct execmem_pool *pool_at(unsigned long addr)
-{
-	struct execmem_pool *pool;
-	struct rb_node *node;
-
-	spin_lock(&execmem_blocks_lock);
-	node = rb_find(&addr, &execmem_blocks, compare_block);
-	pool = node ? to_block(node)->pool : NULL;
-	spin_unlock(&execmem_blocks_lock);
-	return pool;
-}
-
 /*
  * Free chunks start at multiples of the pool's unit. For a larger alignment
  * look for enough room to align within, rather than trying one chunk after the
@@ -406,10 +386,8 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 		kfree(block);
 		return NULL;
 	}
-
-	spin_lock(&execmem_blocks_lock);
-	rb_add(&block->node, &execmem_blocks, block_less);
-	spin_unlock(&execmem_blocks_lock);
+	execmem_block_publish(block);
+	trace_execmem_grow(pool->type, block->start, block->size, block->huge);
 	return block;
 }
 
@@ -418,15 +396,14 @@ static void destroy_blocks(struct list_head *blocks)
 	struct execmem_block *block, *tmp;
 
 	list_for_each_entry_safe(block, tmp, blocks, list) {
+		trace_execmem_shrink(block->pool->type, block->start,
+				     block->size, block->huge);
 		/* Before the addresses can belong to somebody else */
-		spin_lock(&execmem_blocks_lock);
-		rb_erase(&block->node, &execmem_blocks);
-		spin_unlock(&execmem_blocks_lock);
-
+		execmem_block_withdraw(block);
 		if (!execmem_block_unmap(block))
 			execmem_report("cannot reset permissions, %zu bytes leaked\n",
 				       block->size);
-		kfree(block);
+		execmem_block_free(block);
 	}
 }
 
@@ -453,7 +430,7 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	pool->nr_huge += block->huge;
 	pool->reserved += block->size;
 	pool->stats.grown++;
-	pool->stats.fallbacks += block->fallback;
+	pool->stats.blocks[block->why_small]++;
 	return chunk;
 }
 
@@ -479,8 +456,9 @@ static bool can_be_spare(struct execmem_block *block)
 {
 	struct execmem_pool *pool = block->pool;
 
-	return pool->shared && !block->fallback &&
-		block->size == pool->range.granularity && pool->nr_blocks > 1;
+	return pool->shared && !(pool->range->flags & EXECMEM_GUARD) &&
+		block->why_small == EXECMEM_AS_WANTED &&
+		block->size == pool->range->granularity && pool->nr_blocks > 1;
 }
 
 /*
@@ -560,7 +538,8 @@ static size_t first_offset(struct execmem_block *block, struct request *req)
 	size_t offset = ALIGN(block->start, req->align) - block->start;
 	size_t room = (block->size - offset - req->size) / 4;
 
-	if (!(block->pool->range.flags & EXECMEM_RANDOMIZE) || block->fallback)
+	if (!(block->pool->range->flags & EXECMEM_RANDOMIZE) ||
+	    block->why_small != EXECMEM_AS_WANTED)
 		return offset;
 	return offset + round_down(get_random_u32_below(room + 1), req->align);
 }
@@ -571,6 +550,9 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 {
 	struct execmem_block *block;
 	struct execmem_chunk *chunk;
+
+	if (pool->shared)
+		lockdep_assert_held(&pool->grow_lock);
 
 	/* For the block's first chunk, what is skipped, and the rest */
 	if (!reserve_nodes(req, 3))
@@ -630,7 +612,7 @@ static bool flush_predictors(u64 stamp)
 	return true;
 }
 
-static bool size_is_absurd(struct execmem_range *range, size_t size)
+static bool size_is_absurd(const struct execmem_range *range, size_t size)
 {
 	return size > max(range->end - range->start,
 			  range->fallback_end - range->fallback_start);
@@ -651,15 +633,18 @@ static void *pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 	bool flushed;
 
 	might_sleep();
-	if (!size || size_is_absurd(&pool->range, size))
+	if (!size)
 		return NULL;
 	req.size = round_up(size, pool_unit(pool));
 	req.align = max(align, pool_unit(pool));
 
-	chunk = alloc_chunk(pool, &req);
+	/* Rounding an absurd size up may overflow. */
+	chunk = size_is_absurd(pool->range, size) ? NULL :
+						    alloc_chunk(pool, &req);
 	release_nodes(&req);
 	if (!chunk) {
 		count_failure(pool);
+		trace_execmem_alloc(type, 0, size, caller, false);
 		pr_warn_ratelimited("no memory or no addresses left for %zu bytes of %s\n",
 				    size, type_names[type]);
 		return NULL;
@@ -672,6 +657,8 @@ static void *pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 		pool->stats.pred_flushes++;
 		spin_unlock(&pool->lock);
 	}
+	trace_execmem_alloc(type, chunk->start, size, caller, flushed);
+	execmem_chunk_born(chunk, size);
 	check_if_debugging(pool);
 	return (void *)chunk->start;
 }
@@ -701,7 +688,7 @@ static unsigned long to_addr(const void *ptr)
 	return (unsigned long)kasan_reset_tag(ptr);
 }
 
-static int fill_memory(struct execmem_range *range, void *dst, const void *src,
+static int fill_memory(const struct execmem_range *range, void *dst, const void *src,
 		       size_t len)
 {
 	if (range->fill)
@@ -715,11 +702,13 @@ static int invalidate_chunk(struct execmem_pool *pool,
 {
 	void *start = (void *)chunk->start;
 
+	lockdep_assert_not_held(&pool->lock);
+
 	/* A block of its own goes back to the page allocator right away. */
 	if (!pool->shared)
 		return 0;
-	if (pool->range.invalidate)
-		return pool->range.invalidate(start, chunk->size);
+	if (pool->range->invalidate)
+		return pool->range->invalidate(start, chunk->size);
 	memset(start, 0, chunk->size);
 	return 0;
 }
@@ -747,12 +736,14 @@ static void reclaim_chunk(struct execmem_pool *pool,
 {
 	LIST_HEAD(unused);
 
+	trace_execmem_free(chunk->type, chunk->start, chunk->size);
 	if (invalidate_chunk(pool, chunk)) {
 		execmem_report("cannot invalidate, %zu bytes leaked\n",
 			       chunk->size);
 		return;
 	}
 
+	execmem_chunk_dead(chunk);
 	spin_lock(&pool->lock);
 	chunk = free_chunk(pool, chunk);
 	detach_unused(pool, chunk, &unused);
@@ -777,7 +768,7 @@ static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 
 int execmem_fill(void *dst, const void *src, size_t len)
 {
-	struct execmem_pool *pool = pool_at(to_addr(dst));
+	struct execmem_pool *pool = execmem_pool_at(to_addr(dst));
 	struct execmem_chunk *chunk = NULL;
 	int err = 0;
 
@@ -791,14 +782,15 @@ int execmem_fill(void *dst, const void *src, size_t len)
 	}
 
 	if (len)
-		err = fill_memory(&pool->range, dst, src, len);
+		err = fill_memory(pool->range, dst, src, len);
+	trace_execmem_fill(to_addr(dst), len, err);
 	unpin_chunk(pool, chunk, !err);
 	return err;
 }
 
 void execmem_seal(void *ptr)
 {
-	struct execmem_pool *pool = pool_at(to_addr(ptr));
+	struct execmem_pool *pool = execmem_pool_at(to_addr(ptr));
 	struct execmem_chunk *chunk = NULL;
 
 	if (pool) {
@@ -825,12 +817,13 @@ void execmem_free(void *ptr)
 		return;
 	might_sleep();
 
-	pool = pool_at(to_addr(ptr));
+	pool = execmem_pool_at(to_addr(ptr));
 	if (pool) {
 		spin_lock(&pool->lock);
 		chunk = live_chunk_from(pool, to_addr(ptr));
 		if (chunk) {
 			chunk->state = EXECMEM_DYING;
+			execmem_mark_dead(chunk);
 			reclaim = !chunk->fills;
 		}
 		spin_unlock(&pool->lock);
@@ -839,26 +832,6 @@ void execmem_free(void *ptr)
 		execmem_report("free of %p, which is not allocated\n", ptr);
 	else if (reclaim)
 		reclaim_chunk(pool, chunk);
-}
-
-bool execmem_lookup(unsigned long addr, struct execmem_area *area)
-{
-	struct execmem_pool *pool = pool_at(addr);
-	struct execmem_chunk *chunk;
-
-	if (!pool)
-		return false;
-
-	spin_lock(&pool->lock);
-	chunk = live_chunk_at(pool, addr);
-	if (chunk)
-		*area = (struct execmem_area) {
-			.start = chunk->start,
-			.size = chunk->size,
-			.type = chunk->type,
-		};
-	spin_unlock(&pool->lock);
-	return chunk;
 }
 
 void *execmem_alloc(enum execmem_type type, size_t size)
@@ -879,12 +852,16 @@ void *execmem_alloc(enum execmem_type type, size_t size)
  * @used: bytes in use, in all chunks
  * @used_in_block: the same, in the block of @prev
  * @nr_chunks: chunks in use
+ * @nr_live: live chunks
+ * @nr_marked: live chunks that readers can find
  */
 struct check {
 	struct execmem_chunk *prev;
 	size_t used;
 	size_t used_in_block;
 	unsigned long nr_chunks;
+	unsigned long nr_live;
+	unsigned long nr_marked;
 };
 
 /* I1 and I2: how a chunk follows the one before it */
@@ -913,8 +890,11 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 {
 	struct execmem_block *block = chunk->block;
 	size_t used = chunk->state == EXECMEM_FREE ? 0 : chunk->size;
-	int broken = check_neighbours(check->prev, chunk);
+	int broken;
 
+	if (block->pool != pool)
+		return 7;
+	broken = check_neighbours(check->prev, chunk);
 	if (broken)
 		return broken;
 	if (!chunk->size || chunk->size > block->size ||
@@ -933,6 +913,10 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	check->used += used;
 	check->used_in_block += used;
 	check->nr_chunks += !!used;
+	if (chunk_is_live(chunk)) {
+		check->nr_live++;
+		check->nr_marked += execmem_is_marked(chunk);
+	}
 	if (chunk->start + chunk->size == block->start + block->size &&
 	    check->used_in_block != block->used)
 		return 5;
@@ -957,6 +941,17 @@ static int check_chunks(struct execmem_pool *pool, struct check *check)
 	return 0;
 }
 
+/* I10: all marks that should be there are, so more of them would be extra. */
+static bool marks_are_sane(struct execmem_pool *pool, struct check *check)
+{
+	struct execmem_block *block;
+	unsigned long marks = 0;
+
+	list_for_each_entry(block, &pool->blocks, list)
+		marks += execmem_count_marks(block);
+	return check->nr_marked == check->nr_live && marks == 2 * check->nr_live;
+}
+
 /* I6, where @empty is the number of blocks without any chunk in use */
 static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 {
@@ -974,7 +969,8 @@ static int check_blocks(struct execmem_pool *pool, struct check *check)
 	struct execmem_block *block;
 
 	list_for_each_entry(block, &pool->blocks, list) {
-		if (block->pool != pool || !chunk_at(pool, block->start))
+		if (!chunk_at(pool, block->start) ||
+		    execmem_pool_at(block->start) != pool)
 			return 7;
 		nr_blocks++;
 		nr_huge += block->huge;
@@ -1004,6 +1000,8 @@ int execmem_pool_check(struct execmem_pool *pool)
 
 	spin_lock(&pool->lock);
 	broken = check_chunks(pool, &check) ?: check_blocks(pool, &check);
+	if (!broken && !marks_are_sane(pool, &check))
+		broken = 10;
 	spin_unlock(&pool->lock);
 	return broken;
 }
@@ -1030,8 +1028,30 @@ struct execmem_pool *execmem_pool_of(enum execmem_type type)
 	return &execmem_pools[type];
 }
 
+size_t execmem_chunk_align(enum execmem_type type)
+{
+	struct execmem_pool *pool = execmem_pool_of(type);
+
+	if (!pool || !pool->shared || !(pool->range->flags & EXECMEM_READONLY))
+		return 0;
+	return pool_unit(pool);
+}
+
 /**
- * execmem_pool_largest_free - size of the largest free chunk
+ * execmem_pool_max_free - size of the largest free chunk
+ * @pool: the pool, whose lock is held
+ *
+ * Return: the size in bytes, 0 when there is no free chunk
+ */
+size_t execmem_pool_max_free(struct execmem_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+
+	return subtree_max_free(pool->chunks.rb_node);
+}
+
+/**
+ * execmem_pool_largest_free - as execmem_pool_max_free(), but takes the lock
  * @pool: the pool
  *
  * Return: the size in bytes, 0 when there is no free chunk
@@ -1041,7 +1061,7 @@ size_t execmem_pool_largest_free(struct execmem_pool *pool)
 	size_t size;
 
 	spin_lock(&pool->lock);
-	size = subtree_max_free(pool->chunks.rb_node);
+	size = execmem_pool_max_free(pool);
 	spin_unlock(&pool->lock);
 	return size;
 }
@@ -1050,34 +1070,76 @@ size_t execmem_pool_largest_free(struct execmem_pool *pool)
  * execmem_pool_drain - give back the spare block
  * @pool: the pool
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep; not in memory reclaim.
+ * Return: how many bytes were given back
  */
-void execmem_pool_drain(struct execmem_pool *pool)
+size_t execmem_pool_drain(struct execmem_pool *pool)
 {
+	size_t before, after;
 	LIST_HEAD(unused);
 
 	spin_lock(&pool->lock);
+	before = pool->reserved;
 	if (pool->spare)
 		detach_block(pool, chunk_at(pool, pool->spare->start), &unused);
+	after = pool->reserved;
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
+	return before - after;
+}
+
+/**
+ * execmem_pool_next - copy the description of a chunk in use
+ * @pool: the pool
+ * @addr: where to start
+ * @copy: where to describe the first chunk in use that ends behind @addr
+ *
+ * Context: Process context.
+ * Return: false when there is no such chunk
+ */
+bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
+		       struct execmem_chunk *copy)
+{
+	struct rb_node *node, *found = NULL;
+
+	spin_lock(&pool->lock);
+	node = pool->chunks.rb_node;
+	while (node) {
+		struct execmem_chunk *chunk = to_chunk(node);
+
+		if (addr < chunk->start + chunk->size)
+			found = node;
+		node = addr < chunk->start + chunk->size ? node->rb_left :
+							   node->rb_right;
+	}
+	while (found && to_chunk(found)->state == EXECMEM_FREE)
+		found = rb_next(found);
+	if (found)
+		*copy = *to_chunk(found);
+	spin_unlock(&pool->lock);
+	return found;
 }
 
 /**
  * execmem_pool_init - set up an empty pool
  * @pool: the pool
  * @name: for statistics, not copied
- * @range: what the pool is to be like, copied
+ * @type: what it is reported as
+ * @range: what the pool is to be like, not copied
  */
 void execmem_pool_init(struct execmem_pool *pool, const char *name,
-		       const struct execmem_range *range)
+		       enum execmem_type type, const struct execmem_range *range)
 {
+	bool shared = range->granularity > range->alignment;
 	unsigned long slots;
 
 	*pool = (struct execmem_pool) {
 		.name = name,
-		.range = *range,
-		.shared = range->granularity > range->alignment,
+		.type = type,
+		.range = range,
+		.shared = shared,
+		.unit_shift = shared && !(range->flags & EXECMEM_GUARD) ?
+			ilog2(range->alignment) : PAGE_SHIFT,
 		.hint = range->start,
 		.chunks = RB_ROOT,
 	};
@@ -1095,11 +1157,17 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 }
 
 static bool execmem_on __initdata = true;
+/* Each chunk of a shared pool gets a block of its own. */
+static bool execmem_guard __initdata;
 
 static int __init parse_execmem(char *arg)
 {
+	if (arg && !strcmp(arg, "guard")) {
+		execmem_guard = true;
+		return 0;
+	}
 	if (!arg || kstrtobool(arg, &execmem_on)) {
-		pr_warn("execmem= takes on or off\n");
+		pr_warn("execmem= takes on, off or guard\n");
 		return -EINVAL;
 	}
 	return 0;
@@ -1125,6 +1193,8 @@ static const char *__init reason_against_huge(struct execmem_info *info)
 		return "execmem=off";
 	if (!huge_vmalloc)
 		return "nohugevmalloc";
+	if (execmem_guard)
+		return "execmem=guard";
 	return info->no_huge;
 }
 
@@ -1138,11 +1208,26 @@ static void __init decide_on_huge(struct execmem_info *info)
 		if (reason)
 			info->ranges[i].flags &= ~(EXECMEM_HUGE |
 						   EXECMEM_RANDOMIZE);
+		if (execmem_guard)
+			info->ranges[i].flags |= EXECMEM_GUARD;
 	}
 	if (wanted && reason)
 		pr_info("no huge pages: %s\n", reason);
 	else if (wanted)
 		pr_info("using huge pages\n");
+}
+
+/* What the code above relies on in a shared type */
+static bool __init shared_is_valid(struct execmem_range *r)
+{
+	if (!is_power_of_2(r->granularity))
+		return false;
+	if (r->flags & EXECMEM_HUGE && r->granularity < HUGE_BLOCK)
+		return false;
+	/* memcpy() and memset() cannot write to it. */
+	if (r->flags & EXECMEM_READONLY && (!r->fill || !r->invalidate))
+		return false;
+	return true;
 }
 
 static bool __init range_is_valid(struct execmem_info *info, int type)
@@ -1154,8 +1239,10 @@ static bool __init range_is_valid(struct execmem_info *info, int type)
 			!(info->ranges[r->mapto].flags & EXECMEM_MERGE);
 	if ((r->flags & EXECMEM_ROX) == EXECMEM_EXEC)
 		return false;
-	return r->start && r->end && pgprot_val(r->pgprot) &&
-		is_power_of_2(r->alignment) && PAGE_ALIGNED(r->granularity);
+	if (!r->start || !r->end || !pgprot_val(r->pgprot) ||
+	    !is_power_of_2(r->alignment) || !PAGE_ALIGNED(r->granularity))
+		return false;
+	return r->granularity <= r->alignment || shared_is_valid(r);
 }
 
 static bool __init execmem_validate(struct execmem_info *info)
@@ -1220,7 +1307,7 @@ static void __init __execmem_init(void)
 
 	chunk_cache = KMEM_CACHE(execmem_chunk, SLAB_PANIC | SLAB_NOLEAKTRACE);
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
-		execmem_pool_init(&execmem_pools[i], type_names[i],
+		execmem_pool_init(&execmem_pools[i], type_names[i], i,
 				  &info->ranges[i]);
 	execmem_info = info;
 }

@@ -13,21 +13,61 @@
 #include <linux/nodemask.h>
 #include <linux/pgtable.h>
 #include <linux/set_memory.h>
+#include <linux/shrinker.h>
+#include <linux/sizes.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
+#define CREATE_TRACE_POINTS
 #include "execmem_internal.h"
+
+/* On a machine with less memory, shared pools begin with small blocks. */
+#define FRUGAL_BELOW	(768UL * SZ_1M)
 
 /**
  * struct attempt - what to ask vmalloc for
  * @size: in bytes
  * @align: in bytes
- * @huge: ask for huge pages, and accept nothing less
+ * @huge: ask for huge pages
  */
 struct attempt {
 	size_t size;
 	size_t align;
 	bool huge;
 };
+
+#ifdef CONFIG_KASAN_GENERIC
+#include "kasan/kasan.h"
+
+/* Is there shadow that says which bytes may be accessed? */
+static bool has_shadow(struct execmem_pool *pool)
+{
+	return pool->shared && (IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
+				pool->range->flags & EXECMEM_KASAN_SHADOW);
+}
+
+static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
+{
+	if (has_shadow(pool))
+		kasan_poison((void *)start, size, KASAN_VMALLOC_INVALID, false);
+}
+
+static void unpoison(struct execmem_pool *pool, unsigned long start,
+		     size_t size)
+{
+	if (has_shadow(pool))
+		kasan_unpoison((void *)start, size, false);
+}
+#else
+static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
+{
+}
+
+static void unpoison(struct execmem_pool *pool, unsigned long start,
+		     size_t size)
+{
+}
+#endif
 
 #ifdef CONFIG_EXECMEM_HUGE
 /* Is @addr mapped by a huge page? Asked where nobody changes the page table. */
@@ -54,12 +94,10 @@ static bool is_mapped_huge(unsigned long addr)
  */
 static bool block_is_huge(struct execmem_block *block)
 {
-	size_t step = block->pool->range.granularity;
-
-	if (!(block->pool->range.flags & EXECMEM_HUGE) ||
-	    !IS_ALIGNED(block->start | block->size, step))
+	if (!(block->pool->range->flags & EXECMEM_HUGE) ||
+	    !IS_ALIGNED(block->start | block->size, HUGE_BLOCK))
 		return false;
-	for (size_t offset = 0; offset < block->size; offset += step)
+	for (size_t offset = 0; offset < block->size; offset += HUGE_BLOCK)
 		if (!is_mapped_huge(block->start + offset))
 			return false;
 	return true;
@@ -75,7 +113,7 @@ static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
 	/* A guard page behind 2 MB that have to be aligned would cost 2 MB. */
 	if (huge)
 		flags |= VM_ALLOW_HUGE_VMAP | VM_NO_GUARD;
-	if (pool->range.flags & EXECMEM_KASAN_SHADOW)
+	if (pool->range->flags & EXECMEM_KASAN_SHADOW)
 		flags |= VM_DEFER_KMEMLEAK;
 	return flags;
 }
@@ -90,13 +128,13 @@ static void *map_range(struct execmem_block *block, struct attempt *attempt,
 	if (end - start < attempt->size)
 		return NULL;
 	if (attempt->huge) {
-		/* A huge page is welcome but not worth reclaiming memory for. */
+		/* A huge page is welcome but not worth trying hard. */
 		gfp |= __GFP_NORETRY;
 		/* Without a node vmalloc divides the size by their number. */
 		node = numa_mem_id();
 	}
 	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
-				    gfp, pool->range.pgprot,
+				    gfp, pool->range->pgprot,
 				    vmalloc_flags(pool, attempt->huge), node,
 				    block->caller);
 }
@@ -104,7 +142,7 @@ static void *map_range(struct execmem_block *block, struct attempt *attempt,
 /* Map memory in the first of the type's address ranges that has room. */
 static bool map_pages(struct execmem_block *block, struct attempt *attempt)
 {
-	struct execmem_range *range = &block->pool->range;
+	const struct execmem_range *range = block->pool->range;
 	void *ptr = NULL;
 
 	if (block->pool->hint != range->start)
@@ -120,13 +158,58 @@ static bool map_pages(struct execmem_block *block, struct attempt *attempt)
 	block->start = (unsigned long)kasan_reset_tag(ptr);
 	block->size = PAGE_ALIGN(attempt->size);
 	block->huge = block_is_huge(block);
-	if ((range->flags & EXECMEM_KASAN_SHADOW &&
-	     kasan_alloc_module_shadow(ptr, block->size, GFP_KERNEL)) ||
-	    (attempt->huge && !block->huge)) {
+	if (range->flags & EXECMEM_KASAN_SHADOW &&
+	    kasan_alloc_module_shadow(ptr, block->size, GFP_KERNEL)) {
 		vfree(ptr);
 		return false;
 	}
+	if (attempt->huge && !block->huge)
+		block->why_small = EXECMEM_NOT_HUGE;
 	return true;
+}
+
+/**
+ * execmem_chunk_born - tell the checkers about a new chunk
+ * @chunk: the chunk, which belongs to a caller
+ * @size: how many bytes the caller asked for; the checkers are told so many
+ *
+ * Context: Process context, may sleep.
+ */
+void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
+{
+	struct execmem_pool *pool = chunk->block->pool;
+
+	if (!pool->shared)
+		return;
+	unpoison(pool, chunk->start, size);
+	/* The area that vmalloc describes the block by refers to its start. */
+	kmemleak_alloc((void *)chunk->start, size,
+		       chunk->start == chunk->block->start ? 2 : 1, GFP_KERNEL);
+}
+
+/**
+ * execmem_chunk_dead - tell the checkers that a chunk is not used any more
+ * @chunk: the chunk, overwritten already
+ *
+ * Context: Process context.
+ */
+void execmem_chunk_dead(struct execmem_chunk *chunk)
+{
+	struct execmem_pool *pool = chunk->block->pool;
+
+	if (!pool->shared)
+		return;
+	kmemleak_free((void *)chunk->start);
+	poison(pool, chunk->start, chunk->size);
+}
+
+/*
+ * vfree() makes memory ordinary again with one flush, but page by page, which is
+ * what a huge page must not see.
+ */
+static bool vfree_resets(struct execmem_block *block)
+{
+	return !block->huge && block->why_small != EXECMEM_SPLIT;
 }
 
 /* Make a block, which nobody uses any more, ordinary memory again. */
@@ -135,16 +218,18 @@ static int unprotect_block(struct execmem_block *block)
 	int nr_pages = block->size >> PAGE_SHIFT;
 	int err = 0;
 
-	if (block->pool->range.flags & EXECMEM_EXEC)
+	if (!block->pool->shared || vfree_resets(block))
+		return 0;
+	if (block->pool->range->flags & EXECMEM_EXEC)
 		err = set_memory_nx(block->start, nr_pages);
-	if (!err && block->pool->range.flags & EXECMEM_READONLY)
+	if (!err && block->pool->range->flags & EXECMEM_READONLY)
 		err = set_memory_rw(block->start, nr_pages);
 	return err;
 }
 
 static int protect_block(struct execmem_block *block)
 {
-	struct execmem_range *range = &block->pool->range;
+	const struct execmem_range *range = block->pool->range;
 	int nr_pages = block->size >> PAGE_SHIFT;
 	void *start = (void *)block->start;
 
@@ -153,6 +238,8 @@ static int protect_block(struct execmem_block *block)
 	else
 		memset(start, 0, block->size);
 
+	if (range->flags & EXECMEM_ROX && vfree_resets(block))
+		set_vm_flush_reset_perms(start);
 	if (range->flags & EXECMEM_EXEC)
 		return set_memory_rox(block->start, nr_pages);
 	if (range->flags & EXECMEM_READONLY)
@@ -164,49 +251,94 @@ static bool finish_block(struct execmem_block *block)
 {
 	if (!block->pool->shared)
 		return true;
-	/* Registered for each block, though nothing refers to a spare one */
-	kmemleak_not_leak((void *)block->start);
+	/* Chunks are what can leak, see execmem_chunk_born(). */
+	kmemleak_free((void *)block->start);
 	if (!protect_block(block)) {
 		/* Changing permissions may split mappings, so look again. */
 		if (block->huge && !block_is_huge(block)) {
 			block->huge = false;
-			block->fallback = true;
+			block->why_small = EXECMEM_SPLIT;
 		}
+		poison(block->pool, block->start, block->size);
 		return true;
 	}
 	if (!execmem_block_unmap(block))
 		execmem_report("cannot reset permissions, %zu bytes leaked\n",
 			       block->size);
+	kvfree(block->starts);
 	return false;
 }
 
+/* Smallest block worth the changes of permissions that each one costs */
+static size_t small_block(const struct execmem_range *range)
+{
+	if (range->flags & EXECMEM_GUARD)
+		return PAGE_SIZE;
+	return max_t(size_t, range->granularity / 32, PAGE_SIZE);
+}
+
+static bool is_frugal(const struct execmem_range *range)
+{
+	if (!(range->flags & EXECMEM_HUGE))
+		return false;
+	return range->flags & EXECMEM_START_SMALL ||
+		totalram_pages() < FRUGAL_BELOW >> PAGE_SHIFT;
+}
+
 /*
- * A shared pool asks for whole granules first. Where these are not to be had, it
- * makes do with less: a failed allocation would be worse than small pages. Yet
- * it takes more than one small chunk needs, since each block costs changes of
- * permissions.
+ * How large a block to take when @size bytes are needed. Where memory is scarce,
+ * the first blocks are 1/32 and 1/8 of a granule, so that a single program does
+ * not cost 2 MB; once as much is in use, a granule is justified.
+ */
+static size_t block_size(struct execmem_block *block, size_t size)
+{
+	const struct execmem_range *range = block->pool->range;
+	size_t small = small_block(range);
+	size_t wanted = max(size, 4 * READ_ONCE(block->pool->reserved));
+
+	if (range->flags & EXECMEM_GUARD)
+		return PAGE_ALIGN(size);
+	if (!is_frugal(range) || wanted > range->granularity / 2)
+		return round_up(size, range->granularity);
+	block->why_small = EXECMEM_FRUGAL;
+	return round_up(wanted, small);
+}
+
+/*
+ * A shared pool asks for whole granules first, in huge pages if possible. Where
+ * there is not so much, it makes do with less: a failed allocation would be
+ * worse. Yet it takes more than one small chunk needs, since each block costs
+ * changes of permissions.
  */
 static bool map_shared(struct execmem_block *block, size_t size)
 {
-	struct execmem_range *range = &block->pool->range;
-	bool huge = range->flags & EXECMEM_HUGE;
+	const struct execmem_range *range = block->pool->range;
 	size_t page_align = max_t(size_t, range->alignment,
 				  range->flags & EXECMEM_KASAN_SHADOW ?
 				  MODULE_ALIGN : PAGE_SIZE);
-	struct attempt granules = {
-		.size = round_up(size, range->granularity),
-		.align = huge ? range->granularity : page_align,
-		.huge = huge,
+	struct attempt wanted = {
+		.size = block_size(block, size),
+		.align = page_align,
 	};
 	struct attempt pages = {
-		.size = round_up(size, max_t(size_t, range->granularity / 32,
-					PAGE_SIZE)),
+		.size = round_up(size, small_block(range)),
 		.align = page_align,
 	};
 
-	if (map_pages(block, &granules))
+	if (range->flags & EXECMEM_HUGE &&
+	    block->why_small == EXECMEM_AS_WANTED) {
+		wanted.align = range->granularity;
+		wanted.huge = true;
+	}
+	if (map_pages(block, &wanted))
 		return true;
-	block->fallback = true;
+	if (wanted.huge) {
+		wanted.huge = false;
+		block->why_small = EXECMEM_NOT_HUGE;
+		if (map_pages(block, &wanted))
+			return true;
+	}
+	block->why_small = EXECMEM_NO_ROOM;
 	return map_pages(block, &pages);
 }
 
@@ -223,13 +355,20 @@ bool execmem_block_map(struct execmem_block *block, size_t size)
 {
 	struct attempt pages = {
 		.size = size,
-		.align = block->pool->range.alignment,
+		.align = block->pool->range->alignment,
 	};
 	bool mapped;
 
+	might_sleep();
 	mapped = block->pool->shared ? map_shared(block, size) :
 				       map_pages(block, &pages);
-	return mapped && finish_block(block);
+	if (!mapped)
+		return false;
+	if (!execmem_marks_alloc(block)) {
+		vfree((void *)block->start);
+		return false;
+	}
+	return finish_block(block);
 }
 
 /**
@@ -243,8 +382,65 @@ bool execmem_block_map(struct execmem_block *block, size_t size)
  */
 bool execmem_block_unmap(struct execmem_block *block)
 {
-	if (block->pool->shared && unprotect_block(block))
+	might_sleep();
+	if (unprotect_block(block))
 		return false;
 	vfree((void *)block->start);
 	return true;
 }
+
+/*
+ * Changing permissions flushes work and takes locks under which others allocate
+ * memory, so it must not be done by a task that reclaims memory.
+ */
+static void drain_pools(struct work_struct *work)
+{
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++)
+		if (execmem_own_pool(type))
+			execmem_pool_drain(execmem_own_pool(type));
+}
+
+static DECLARE_WORK(drain_work, drain_pools);
+
+static unsigned long count_spare_pages(void)
+{
+	unsigned long pages = 0;
+
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		if (pool && READ_ONCE(pool->spare))
+			pages += pool->range->granularity >> PAGE_SHIFT;
+	}
+	return pages;
+}
+
+static unsigned long execmem_shrink_count(struct shrinker *shrinker,
+					  struct shrink_control *sc)
+{
+	return count_spare_pages() ?: SHRINK_EMPTY;
+}
+
+/* Returns the pages that are about to be free. */
+static unsigned long execmem_shrink_scan(struct shrinker *shrinker,
+					 struct shrink_control *sc)
+{
+	unsigned long pages = count_spare_pages();
+
+	if (!pages || !queue_work(system_unbound_wq, &drain_work))
+		return SHRINK_STOP;
+	return pages;
+}
+
+static int __init execmem_shrinker_init(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "execmem");
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = execmem_shrink_count;
+	shrinker->scan_objects = execmem_shrink_scan;
+	shrinker_register(shrinker);
+	return 0;
+}
+subsys_initcall(execmem_shrinker_init);

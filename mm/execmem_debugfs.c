@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Statistics of execmem in debugfs.
+ * What execmem does, in debugfs: statistics, a map of each block, a list of the
+ * chunks, and the validator.
  */
 
 #include <linux/debugfs.h>
@@ -8,45 +9,168 @@
 
 #include "execmem_internal.h"
 
+/* === Statistics =========================================================== */
+
+static void show_blocks(struct seq_file *m, struct execmem_stats *stats)
+{
+	seq_printf(m, " fallbacks %lu not_huge %lu no_room %lu split %lu",
+		   execmem_fallbacks(stats), stats->blocks[EXECMEM_NOT_HUGE],
+		   stats->blocks[EXECMEM_NO_ROOM], stats->blocks[EXECMEM_SPLIT]);
+	seq_printf(m, " frugal %lu", stats->blocks[EXECMEM_FRUGAL]);
+}
+
 static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 {
-	size_t largest_free = execmem_pool_largest_free(pool);
 	struct execmem_stats *stats = &pool->stats;
 
 	/* Under the lock, so that the values add up */
 	spin_lock(&pool->lock);
 	seq_printf(m, "pool %s: reserved %zu used %zu free %zu largest_free %zu",
 		   pool->name, pool->reserved, pool->used,
-		   pool->reserved - pool->used, largest_free);
+		   pool->reserved - pool->used, execmem_pool_max_free(pool));
 	seq_printf(m, " chunks %lu blocks_huge %lu blocks_4k %lu spare %d",
 		   pool->nr_chunks, pool->nr_huge,
 		   pool->nr_blocks - pool->nr_huge, !!pool->spare);
 	seq_printf(m, " allocs %lu frees %lu fills %lu grown %lu shrunk %lu",
 		   stats->allocs, stats->frees, stats->fills, stats->grown,
 		   stats->shrunk);
-	seq_printf(m, " fallbacks %lu failures %lu pred_flushes %lu\n",
-		   stats->fallbacks, stats->failures, stats->pred_flushes);
+	show_blocks(m, stats);
+	seq_printf(m, " failures %lu pred_flushes %lu\n",
+		   stats->failures, stats->pred_flushes);
 	spin_unlock(&pool->lock);
 }
 
 static int stats_show(struct seq_file *m, void *unused)
 {
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
-		struct execmem_pool *pool = execmem_pool_of(type);
+		struct execmem_pool *pool = execmem_own_pool(type);
 
 		/* Merged types have their numbers in the pool they use. */
-		if (pool && pool->name == execmem_type_name(type))
+		if (pool)
 			show_pool(m, pool);
 	}
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+/* === Map of the blocks ==================================================== */
+
+/* A part of a block: free, so many tenths in use, or full */
+static char part_to_char(struct execmem_map *map, unsigned int part)
+{
+	unsigned long size = execmem_part_end(map, part) -
+			     execmem_part_start(map, part);
+	unsigned long used = map->used[part];
+
+	if (!used)
+		return '.';
+	if (used >= size)
+		return '#';
+	return '0' + clamp(used * 10 / size, 1UL, 9UL);
+}
+
+static void show_map(struct seq_file *m, struct execmem_pool *pool,
+		     struct execmem_map *map)
+{
+	char parts[EXECMEM_MAP_PARTS + 1] = "";
+
+	for (int i = 0; i < EXECMEM_MAP_PARTS; i++)
+		parts[i] = part_to_char(map, i);
+	seq_printf(m, "%-12s 0x%px %8zuK %-4s %3lu%% %6lu [%s]\n", pool->name,
+		   (void *)map->start, map->size / 1024,
+		   map->huge ? "huge" : "4k",
+		   map->nr_used * 100 / map->nr_units, map->nr_chunks, parts);
+}
+
+static int map_show(struct seq_file *m, void *unused)
+{
+	struct execmem_map map;
+
+	seq_puts(m, "# type       block                   size leaf used chunks ");
+	seq_puts(m, "[64 parts: . free, 1 to 9 tenths in use, # full]\n");
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		if (!pool || !pool->shared)
+			continue;
+		for (unsigned long addr = 0; execmem_pool_map(pool, addr, &map);
+		     addr = map.start + map.size) {
+			show_map(m, pool, &map);
+			cond_resched();
+		}
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(map);
+
+/* === List of the chunks =================================================== */
+
+static const char * const state_names[] = {
+	[EXECMEM_FREE]		= "free",
+	[EXECMEM_OPEN]		= "open",
+	[EXECMEM_SEALED]	= "sealed",
+	[EXECMEM_DYING]		= "dying",
+};
+
+static int chunks_show(struct seq_file *m, void *unused)
+{
+	struct execmem_chunk chunk;
+
+	seq_puts(m, "# address                size type         state  caller\n");
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+		unsigned long addr = 0;
+
+		while (pool && execmem_pool_next(pool, addr, &chunk)) {
+			seq_printf(m, "0x%px %8zu %-12s %-6s %pS\n",
+				   (void *)chunk.start, chunk.size,
+				   execmem_type_name(chunk.type),
+				   state_names[chunk.state], chunk.caller);
+			addr = chunk.start + chunk.size;
+			cond_resched();
+		}
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(chunks);
+
+/* === Validator ============================================================ */
+
+/* A write of anything verifies all pools; an error says that one is broken. */
+static ssize_t check_write(struct file *file, const char __user *buf,
+			   size_t len, loff_t *pos)
+{
+	int broken, err = 0;
+
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		broken = pool ? execmem_pool_check(pool) : 0;
+		if (!broken)
+			continue;
+		pr_err("execmem: invariant I%d of pool %s is broken\n", broken,
+		       pool->name);
+		err = -EUCLEAN;
+	}
+	return err ?: len;
+}
+
+static const struct file_operations check_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.write	= check_write,
+	.llseek	= noop_llseek,
+};
+
 static int __init execmem_debugfs_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("execmem", NULL);
 
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	/* These tell addresses. */
+	debugfs_create_file("map", 0400, dir, NULL, &map_fops);
+	debugfs_create_file("chunks", 0400, dir, NULL, &chunks_fops);
+	debugfs_create_file("check", 0200, dir, NULL, &check_fops);
 	return 0;
 }
 late_initcall(execmem_debugfs_init);

@@ -7,6 +7,7 @@
  * FLEET is a table of sizes (see the file "fleet"); the commands run in order:
  *
  *	load		load every program of the fleet and hold it
+ *	first:N		load so many that the first N of the fleet are held
  *	churn:N		load and unload N programs, one after another
  *	unload		let go of everything
  *	sizes		print the sizes in loading order, on one line
@@ -231,6 +232,14 @@ static void unload_one(struct program *p)
 	p->fd = -1;
 }
 
+static int nr_held;	/* by load_first() */
+
+static void load_first(int count)
+{
+	for (; nr_held < count && nr_held < nr_programs; nr_held++)
+		load_one(&fleet[nr_held]);
+}
+
 static void report(const char *what, uint64_t start, int programs)
 {
 	printf("@ %s.ns_per_program %llu\n", what,
@@ -284,8 +293,9 @@ static void unload(void)
 	uint64_t start = now_ns();
 	int i;
 
-	for (i = 0; i < nr_programs; i++)
+	for (i = 0; i < (nr_held ? nr_held : nr_programs); i++)
 		unload_one(&fleet[i]);
+	nr_held = 0;
 	report("unload", start, nr_programs);
 }
 
@@ -305,7 +315,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 3) {
-		printf("usage: bpfload FLEET load|churn:N|unload|sizes|sh:COMMAND...\n");
+		printf("usage: bpfload FLEET load|first:N|churn:N|unload|sizes|sh:COMMAND...\n");
 		return 1;
 	}
 	read_fleet(argv[1]);
@@ -314,7 +324,8 @@ int main(int argc, char **argv)
 	for (i = 2; i < argc; i++) {
 		const char *cmd = argv[i];
 
-		if (!ebpf_base && (!strcmp(cmd, "load") || !strncmp(cmd, "churn:", 6)))
+		if (!ebpf_base && (!strcmp(cmd, "load") || !strncmp(cmd, "churn:", 6) ||
+				   !strncmp(cmd, "first:", 6)))
 			calibrate();
 		if (!strcmp(cmd, "load"))
 			load();
@@ -324,6 +335,8 @@ int main(int argc, char **argv)
 			sizes();
 		else if (!strncmp(cmd, "churn:", 6))
 			churn(atoi(cmd + 6));
+		else if (!strncmp(cmd, "first:", 6))
+			load_first(atoi(cmd + 6));
 		else if (strncmp(cmd, "sh:", 3) || system(cmd + 3)) {
 			printf("bpfload: command failed: %s\n", cmd);
 			return 1;

@@ -15,6 +15,7 @@ fleet() {
 		load \
 		"sh:./measure.sh trace-off load" \
 		"sh:./measure.sh state held" \
+		"sh:./measure.sh view" \
 		"sh:./measure.sh trace-on" \
 		churn:2000 \
 		"sh:./measure.sh settle" \

@@ -6,6 +6,7 @@
 #	measure.sh trace-on		start counting broadcasts
 #	measure.sh trace-off TAG	stop, and print them by kind and caller
 #	measure.sh settle		wait until freed programs are really gone
+#	measure.sh view			what tools/mm/execmem draws, behind "|"
 #
 # Never ask for the state while broadcasts are counted: the page-table dump
 # holds init_mm's lock, and a block born meanwhile gets 4k pages for it.
@@ -146,10 +147,13 @@ settle() {
 	done
 }
 
+view() { [ ! -e "${STATS%/*}/map" ] || ./execmem | sed 's/^/@ |/'; }
+
 case $1 in
 state)		state "$2" ;;
 trace-on)	trace_on ;;
 trace-off)	trace_off "$2" ;;
 settle)		settle ;;
+view)		view ;;
 *)		echo "measure.sh: unknown verb $1"; exit 1 ;;
 esac

@@ -63,6 +63,10 @@ enum execmem_type {
  *	type named by the mapto member of &struct execmem_range
  * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before a chunk is handed
  *	out at addresses that held code since the last flush
+ * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, begin with small blocks until what
+ *	is used justifies huge pages, as on every machine with little memory
+ * @EXECMEM_GUARD: give each chunk of a shared type a block and a guard page of
+ *	its own; set by the boot parameter execmem=guard
  */
 enum execmem_range_flags {
 	EXECMEM_KASAN_SHADOW	= (1 << 0),
@@ -73,6 +77,8 @@ enum execmem_range_flags {
 	EXECMEM_RANDOMIZE	= (1 << 4),
 	EXECMEM_MERGE		= (1 << 5),
 	EXECMEM_FLUSH_PREDICTORS = (1 << 6),
+	EXECMEM_START_SMALL	= (1 << 7),
+	EXECMEM_GUARD		= (1 << 8),
 };
 
 /**
@@ -86,7 +92,8 @@ enum execmem_range_flags {
  *	executable, and then gets what @flags say.
  * @alignment: alignment of allocations, in bytes. For a shared type also the
  *	unit that sizes are rounded up to; a power of two.
- * @granularity: size of a block, in bytes, a multiple of the page size. A type
+ * @granularity: size of a block, in bytes, a power of two, at least a page and,
+ *	with %EXECMEM_HUGE, at least what one huge page maps. A type
  *	is shared when this is larger than @alignment: its chunks are cut from
  *	common blocks. Otherwise, and when it is left at zero, each allocation
  *	gets fresh pages with @pgprot, whose permissions the caller manages.
@@ -94,10 +101,11 @@ enum execmem_range_flags {
  * @mapto: with %EXECMEM_MERGE, the type to take chunks from. Every other member
  *	but @flags is ignored then.
  * @fill: write @len bytes at @src to @dst, which is inside a live chunk that
- *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy().
+ *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy(),
+ *	which does not do for %EXECMEM_READONLY.
  * @invalidate: overwrite a freed chunk, which may be read-only, with bytes that
  *	trap when executed. May sleep, returns 0 or an error. %NULL is memset()
- *	to zero.
+ *	to zero, which does not do for %EXECMEM_READONLY.
  * @trap: as @invalidate, but for memory that is still plainly writable and not
  *	yet executable. %NULL is memset() to zero.
  */
@@ -143,7 +151,8 @@ struct execmem_info *execmem_arch_setup(void);
  * struct execmem_area - a live chunk, as seen by execmem_lookup()
  * @start: address of the first byte
  * @size: size in bytes, as rounded up by the allocator
- * @type: what the memory was allocated for
+ * @type: what the memory was allocated for; of types that are merged, the one
+ *	that the others are merged into
  */
 struct execmem_area {
 	unsigned long		start;
@@ -164,7 +173,8 @@ struct execmem_area {
  *
  * Context: Process context, may sleep. May be called with text_mutex held: no
  *	text is patched to allocate.
- * Return: the memory, aligned as the architecture's table says, or %NULL when
+ * Return: the memory, aligned as the architecture's table says (there is no way
+ *	to ask for more), or %NULL when
  *	@type is unknown, @size is zero or larger than the address range, or
  *	there is no memory or address space left
  */
@@ -183,7 +193,7 @@ void *execmem_alloc(enum execmem_type type, size_t size);
  * writable still.
  *
  * Context: Process context, may sleep, as the architecture's fill hook does. On
- *	x86 it takes text_mutex, which must not be held.
+ *	x86, powerpc and riscv it takes text_mutex, which must not be held.
  * Return: 0, -EINVAL when the range is not completely inside one live chunk or
  *	the chunk is sealed (nothing is written then, and the first such mistake
  *	is reported), or what the architecture's hook returned
@@ -208,16 +218,30 @@ void execmem_seal(void *ptr);
  *
  * The chunk is overwritten with trapping bytes before its addresses can be
  * reused. The caller must have waited until nobody executes the code any more
- * or holds its address: the allocator waits for no grace period. Depending on
- * how the code is entered that is synchronize_rcu(), synchronize_rcu_tasks()
- * or both.
+ * or holds its address, since the allocator waits for no grace period:
  *
- * An address that is not the start of a live chunk is reported and ignored.
+ * ================== =====================================================
+ * module text        synchronize_rcu() after the module left all lists
+ * module data        the same
+ * kprobes            synchronize_rcu_tasks(), as tasks can be preempted
+ *                    while they execute a slot
+ * ftrace             synchronize_rcu_tasks_rude(), then
+ *                    synchronize_rcu_tasks()
+ * BPF programs       call_rcu(); call_rcu_tasks_trace() first if the program
+ *                    can sleep
+ * BPF trampolines    call_rcu_tasks_trace() and call_rcu_tasks(), as programs in
+ *                    them can sleep and tasks be preempted in them
+ * struct_ops images  synchronize_rcu(), then synchronize_rcu_tasks()
+ * BPF dispatchers    synchronize_rcu() before a half is filled again; never freed
+ * ================== =====================================================
+ *
+ * Memory that never became reachable can be freed at once. An address that is
+ * not the start of a live chunk is reported and ignored.
  *
  * Context: Process context, may sleep. A call from an interrupt is reported and
  *	leaks the memory. For shared types text_mutex must not be held, as for
- *	execmem_fill(). Needs no memory, except that giving back a block of small
- *	pages may split huge pages of the direct map.
+ *	execmem_fill(). Allocates nothing, except that giving back a block of
+ *	small pages may split huge pages of the direct map.
  */
 void execmem_free(void *ptr);
 
@@ -226,11 +250,27 @@ void execmem_free(void *ptr);
  * @addr: any address
  * @area: where to describe the chunk
  *
- * Context: Process context. The answer is stable only while the caller keeps
- *	the chunk from being freed.
+ * A chunk is live from execmem_alloc() until execmem_free() begins. While a
+ * chunk is being allocated or freed, the answer for its addresses may be either,
+ * and the size may be wrong; for any other chunk it is right at any time.
+ *
+ * Context: Any, including NMI. Takes no lock. The time it takes grows with the
+ *	distance of @addr from the start and the end of the chunk.
  * Return: true and @area filled in, or false when no live chunk is there
  */
 bool execmem_lookup(unsigned long addr, struct execmem_area *area);
+
+/**
+ * execmem_chunk_align - alignment of the chunks of a shared read-only type
+ * @type: a valid type
+ *
+ * For callers that rely on memory which is read-only without their doing.
+ *
+ * Context: Any, after boot.
+ * Return: the alignment in bytes, or 0 when the type is not shared or not
+ *	read-only
+ */
+size_t execmem_chunk_align(enum execmem_type type);
 
 DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));
 

@@ -23,6 +23,9 @@ enum page_state {
 
 static unsigned char pages[NR_PAGES];
 
+/* Pages from this one on were never used, so they need not be reset. */
+static unsigned long nr_touched = NR_PAGES;
+
 static void reserve_addresses(void)
 {
 	void *area = mmap(NULL, VMALLOC_SIZE + MAX_GRANULE,
@@ -38,8 +41,10 @@ void backing_start(void)
 {
 	if (!vmalloc_start)
 		reserve_addresses();
-	memset(pages, PAGE_UNUSED, sizeof(pages));
-	ASAN_POISON_MEMORY_REGION((void *)vmalloc_start, VMALLOC_SIZE);
+	memset(pages, PAGE_UNUSED, nr_touched);
+	ASAN_POISON_MEMORY_REGION((void *)vmalloc_start,
+				  nr_touched << PAGE_SHIFT);
+	nr_touched = 0;
 }
 
 /* The number of pages that blocks have */
@@ -47,7 +52,7 @@ unsigned long backing_pages(void)
 {
 	unsigned long nr = 0;
 
-	for (unsigned long i = 0; i < NR_PAGES; i++)
+	for (unsigned long i = 0; i < nr_touched; i++)
 		nr += pages[i] == PAGE_USED;
 	return nr;
 }
@@ -88,21 +93,30 @@ static unsigned long find_pages(unsigned long first, unsigned long end,
 	return end;
 }
 
+/* The pages of a block, and the one behind it that traps what runs over */
+static unsigned long nr_pages(struct execmem_pool *pool, size_t size)
+{
+	bool guard = pool->shared && pool->range->flags & EXECMEM_GUARD;
+
+	return (size >> PAGE_SHIFT) + guard;
+}
+
 static bool map_range(struct execmem_block *block, size_t size, size_t align,
 		      unsigned long start, unsigned long end)
 {
-	unsigned long first;
+	unsigned long nr = nr_pages(block->pool, size), first;
 
 	if (start >= end)
 		return false;
-	first = find_pages(to_page(start), to_page(end), size >> PAGE_SHIFT,
+	first = find_pages(to_page(start), to_page(end), nr,
 			   align >> PAGE_SHIFT);
 	if (first == to_page(end))
 		return false;
 
 	block->start = vmalloc_start + (first << PAGE_SHIFT);
 	block->size = size;
-	memset(pages + first, PAGE_USED, size >> PAGE_SHIFT);
+	memset(pages + first, PAGE_USED, nr);
+	nr_touched = max(nr_touched, first + nr);
 	ASAN_UNPOISON_MEMORY_REGION((void *)block->start, size);
 	memset((void *)block->start, STALE_BYTE, size);
 	return true;
@@ -111,7 +125,7 @@ static bool map_range(struct execmem_block *block, size_t size, size_t align,
 /* Map @size bytes in the first of the type's address ranges that has room. */
 static bool map_pages(struct execmem_block *block, size_t size, size_t align)
 {
-	struct execmem_range *range = &block->pool->range;
+	const struct execmem_range *range = block->pool->range;
 
 	size = PAGE_ALIGN(size);
 	align = max(align, PAGE_SIZE);
@@ -123,18 +137,22 @@ static bool map_pages(struct execmem_block *block, size_t size, size_t align)
 			  range->fallback_end);
 }
 
-static void unmap_pages(unsigned long start, size_t size)
+static void unmap_pages(struct execmem_block *block)
 {
-	memset(pages + to_page(start), PAGE_UNUSED, size >> PAGE_SHIFT);
-	ASAN_POISON_MEMORY_REGION((void *)start, size);
+	memset(pages + to_page(block->start), PAGE_UNUSED,
+	       nr_pages(block->pool, block->size));
+	ASAN_POISON_MEMORY_REGION((void *)block->start, block->size);
 }
 
 /* === Blocks =============================================================== */
 
 static bool map_granules(struct execmem_block *block, size_t size)
 {
-	struct execmem_range *range = &block->pool->range;
+	const struct execmem_range *range = block->pool->range;
 
+	/* A block for one chunk, as in mm/execmem_block.c */
+	if (range->flags & EXECMEM_GUARD)
+		return map_pages(block, size, range->alignment);
 	size = round_up(size, range->granularity);
 	if (!(range->flags & EXECMEM_HUGE))
 		return map_pages(block, size, range->alignment);
@@ -146,10 +164,10 @@ static bool map_granules(struct execmem_block *block, size_t size)
 
 static bool map_shared(struct execmem_block *block, size_t size)
 {
-	struct execmem_range *range = &block->pool->range;
+	const struct execmem_range *range = block->pool->range;
 
 	if (!map_granules(block, size)) {
-		block->fallback = true;
+		block->why_small = EXECMEM_NOT_HUGE;
 		if (!map_pages(block, size, range->alignment))
 			return false;
 	}
@@ -166,8 +184,12 @@ bool execmem_block_map(struct execmem_block *block, size_t size)
 
 	might_sleep();
 	if (!(pool->shared ? map_shared(block, size) :
-	      map_pages(block, size, pool->range.alignment))) {
+	      map_pages(block, size, pool->range->alignment))) {
 		shim.map_failures++;
+		return false;
+	}
+	if (!execmem_marks_alloc(block)) {
+		unmap_pages(block);
 		return false;
 	}
 	if (shim.mapped)
@@ -181,10 +203,10 @@ bool execmem_block_unmap(struct execmem_block *block)
 	if (shim.unmapping)
 		shim.unmapping(block);
 	if (fails(&shim.unmap)) {
-		shim.leaked_pages += block->size >> PAGE_SHIFT;
+		shim.leaked_pages += nr_pages(block->pool, block->size);
 		return false;
 	}
-	unmap_pages(block->start, block->size);
+	unmap_pages(block);
 	return true;
 }
 
@@ -222,4 +244,16 @@ void hook_flush(void)
 	no_lock_held();
 	shim.flushes++;
 	run_once(&shim.in_flush);
+}
+
+/* There are no checkers here that would have to be told. */
+void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
+{
+	no_lock_held();
+	EXPECT(size <= chunk->size);
+}
+
+void execmem_chunk_dead(struct execmem_chunk *chunk)
+{
+	no_lock_held();
 }

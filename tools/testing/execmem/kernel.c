@@ -5,6 +5,7 @@
 
 #include "backing.h"
 
+#include "../../../mm/execmem_lookup.c"
 #include "../../../mm/execmem.c"
 
 /*
@@ -24,7 +25,8 @@ void kernel_reset(void)
 	execmem_info = NULL;
 	execmem_on = true;
 	huge_vmalloc = true;
-	execmem_blocks = RB_ROOT;
+	execmem_guard = false;
+	execmem_blocks = (struct latch_tree_root) {};
 	execmem_pred_flush_enabled = false;
 	atomic64_set(&last_stamp, 0);
 	atomic64_set(&flushed_stamp, 0);
@@ -32,5 +34,5 @@ void kernel_reset(void)
 
 bool kernel_has_blocks(void)
 {
-	return !RB_EMPTY_ROOT(&execmem_blocks);
+	return !RB_EMPTY_ROOT(&execmem_blocks.tree[0]);
 }

@@ -12,6 +12,7 @@
 struct options options;
 
 static const char *only;
+static bool stop_early;
 static unsigned int nr_run;
 static unsigned int nr_failed;
 
@@ -20,33 +21,6 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "leak_check_at_exit=0:quarantine_size_mb=16";
-}
-
-unsigned long take_reports(void)
-{
-	unsigned long reports = shim.reports;
-
-	shim.reports = 0;
-	return reports;
-}
-
-static void set_up(void)
-{
-	shim = (struct shim) {};
-	test_failed = false;
-	random_seed(options.seed);
-	backing_start();
-	kernel_reset();
-}
-
-/* Each test has to give everything back. */
-static void check_leftovers(void)
-{
-	no_lock_held();
-	EXPECT(!shim.objects);
-	EXPECT(!shim.warnings);
-	EXPECT(!kernel_has_blocks());
-	EXPECT(backing_pages() == shim.leaked_pages);
 }
 
 /* === What several tests need ============================================== */
@@ -98,11 +72,11 @@ void run_test(const char *name, void (*test)(void))
 {
 	double start = seconds();
 
-	if (only && strcmp(only, name))
+	if ((only && strcmp(only, name)) || (stop_early && nr_failed))
 		return;
-	set_up();
+	world_start(options.seed);
 	test();
-	check_leftovers();
+	world_end();
 	nr_run++;
 	nr_failed += test_failed;
 	printf("%s %s (%.2f s)\n", test_failed ? "FAIL" : "ok  ", name,
@@ -113,10 +87,11 @@ void run_test(const char *name, void (*test)(void))
 static void usage(const char *name)
 {
 	fprintf(stderr,
-		"Usage: %s [-s SEED] [-o OPS] [-t TEST]\n"
+		"Usage: %s [-s SEED] [-o OPS] [-t TEST] [-x]\n"
 		"  -s  seed of the random numbers, the time by default\n"
 		"  -o  operations of the longest test, 10000000 by default\n"
-		"  -t  run only this test\n", name);
+		"  -t  run only this test\n"
+		"  -x  run nothing more after a test that failed\n", name);
 	exit(2);
 }
 
@@ -136,13 +111,15 @@ static void parse_options(int argc, char **argv)
 
 	options.seed = time(NULL);
 	options.ops = 10000000;
-	while ((opt = getopt(argc, argv, "s:o:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:o:t:x")) != -1) {
 		if (opt == 's')
 			options.seed = to_number(optarg, argv[0]);
 		else if (opt == 'o')
 			options.ops = to_number(optarg, argv[0]);
 		else if (opt == 't')
 			only = optarg;
+		else if (opt == 'x')
+			stop_early = true;
 		else
 			usage(argv[0]);
 	}
@@ -158,10 +135,13 @@ int main(int argc, char **argv)
 	run_boot_tests();
 	run_basic_tests();
 	run_block_tests();
+	run_inspect_tests();
+	run_guard_tests();
 	run_race_tests();
 	run_flush_tests();
 	run_fault_tests();
 	run_validator_tests();
+	run_fragment_tests();
 	run_random_tests();
 
 	printf("%u tests run, %u passed, %u failed\n", nr_run,

@@ -57,6 +57,9 @@ static unsigned int nr_unused_chunks;
 static unsigned int nr_blocks;
 static unsigned int block_events;
 
+/* Units from this one on never had an owner, so they need not be reset. */
+static unsigned long nr_touched = NR_UNITS;
+
 /*
  * Events are numbered, to know which bytes held code that no flush of the
  * predictors came after.
@@ -133,14 +136,20 @@ struct model_chunk *model_chunk(struct model_pool *mpool, unsigned int rank)
 	return &chunks[mpool->live[rank]];
 }
 
+static bool is_guarded(struct execmem_pool *pool)
+{
+	return pool->shared && pool->range->flags & EXECMEM_GUARD;
+}
+
 static size_t unit_of(struct execmem_pool *pool)
 {
-	return pool->shared ? pool->range.alignment : PAGE_SIZE;
+	return pool->shared && !is_guarded(pool) ? pool->range->alignment :
+						   PAGE_SIZE;
 }
 
 static int trap_byte(struct execmem_pool *pool)
 {
-	return pool->range.invalidate ? TRAP_BYTE : ZERO_BYTE;
+	return pool->range->invalidate ? TRAP_BYTE : ZERO_BYTE;
 }
 
 /* === Blocks come and go =================================================== */
@@ -183,11 +192,12 @@ static void block_mapped(struct execmem_block *block)
 		.start = block->start,
 		.size = block->size,
 		.mpool = mpool,
-		.fallback = block->fallback,
+		.fallback = block->why_small != EXECMEM_AS_WANTED,
 		.huge = block->huge,
 	};
 	set_block_of_pages(block->start, block->size, number);
 	set_units(owners, block->start, block->size, OWNER_FREE);
+	nr_touched = max(nr_touched, to_unit(block->start + block->size));
 	/* Who knows what ran there before */
 	set_units(dirtied, block->start, block->size, ++last_event);
 
@@ -196,7 +206,7 @@ static void block_mapped(struct execmem_block *block)
 	mpool->nr_huge += block->huge;
 	mpool->reserved += block->size;
 	mpool->stats.grown++;
-	mpool->stats.fallbacks += block->fallback;
+	mpool->stats.blocks[block->why_small]++;
 }
 
 static void block_unmapping(struct execmem_block *block)
@@ -226,8 +236,8 @@ static bool may_be_spare(struct model_block *block)
 {
 	struct execmem_pool *pool = block->mpool->pool;
 
-	return pool->shared && !block->fallback &&
-		block->size == pool->range.granularity;
+	return pool->shared && !is_guarded(pool) && !block->fallback &&
+		block->size == pool->range->granularity;
 }
 
 /* I6, and that a block is kept for no reason but this one */
@@ -343,9 +353,9 @@ static unsigned long predict_place(struct model_pool *mpool, size_t size,
 
 static bool is_absurd(struct execmem_pool *pool, size_t size)
 {
-	return !size || (size > pool->range.end - pool->range.start &&
-			 size > pool->range.fallback_end -
-				pool->range.fallback_start);
+	return !size || (size > pool->range->end - pool->range->start &&
+			 size > pool->range->fallback_end -
+				pool->range->fallback_start);
 }
 
 /* An allocation fails for a reason only. */
@@ -356,6 +366,7 @@ static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 
 	if (is_absurd(mpool->pool, size)) {
 		EXPECT(shim.alloc.calls == before->shim.alloc.calls);
+		mpool->stats.failures += !!size;
 		return;
 	}
 	EXPECT(no_node || shim.map_failures != before->shim.map_failures);
@@ -368,7 +379,7 @@ static void check_new_block(struct model_chunk *chunk, size_t align)
 	struct model_block *block = block_of(chunk->start);
 	unsigned long lowest = ALIGN(block->start, max(align, 1UL));
 	size_t room = block->start + block->size - lowest - chunk->size;
-	bool random = block->mpool->pool->range.flags & EXECMEM_RANDOMIZE;
+	bool random = block->mpool->pool->range->flags & EXECMEM_RANDOMIZE;
 
 	EXPECT(chunk->start >= lowest);
 	if (random && !block->fallback)
@@ -565,7 +576,7 @@ void model_lookup(unsigned long addr)
 	if (found && chunk) {
 		EXPECT(area.start == chunk->start);
 		EXPECT(area.size == chunk->size);
-		EXPECT(area.type == chunk->type);
+		EXPECT(area.type == model_pool_of(chunk->type)->pool->type);
 	}
 	end(&before, NULL, 0);
 }
@@ -679,10 +690,126 @@ void model_free(unsigned long addr)
 void model_drain(struct model_pool *mpool)
 {
 	struct before before = begin();
+	size_t reserved = mpool->reserved;
+	size_t drained = execmem_pool_drain(mpool->pool);
 
-	execmem_pool_drain(mpool->pool);
+	EXPECT(drained == reserved - mpool->reserved);
 	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
 	EXPECT(!model.exact || !has_empty_block(mpool));
+}
+
+static bool describes(struct execmem_chunk *copy, struct model_chunk *chunk)
+{
+	if (!chunk)
+		return owner_of(copy->start) == OWNER_LEAKED;
+	return copy->size == chunk->size && copy->type == chunk->type;
+}
+
+/* What execmem_pool_next() goes through is what is in use, leaked or not. */
+void model_walk(struct model_pool *mpool)
+{
+	struct before before = begin();
+	struct execmem_chunk copy;
+	unsigned long addr = 0;
+	unsigned int nr = 0;
+	size_t used = 0;
+
+	while (execmem_pool_next(mpool->pool, addr, &copy) && !test_failed) {
+		EXPECT(copy.start >= addr);
+		EXPECT(describes(&copy, chunk_from(copy.start)));
+		addr = copy.start + copy.size;
+		used += copy.size;
+		nr++;
+	}
+	EXPECT(nr == mpool->nr_live + mpool->nr_leaked);
+	EXPECT(used == mpool->used);
+	end(&before, mpool, 0);
+}
+
+/* Number of units of the pool from @addr on that live chunks own */
+static unsigned long count_live(unsigned long addr, size_t size, size_t unit)
+{
+	unsigned long nr = 0;
+
+	for (size_t offset = 0; offset < size; offset += unit)
+		nr += owner_of(addr + offset) >= OWNER_CHUNK;
+	return nr;
+}
+
+static void check_map(struct model_block *block, struct execmem_map *map)
+{
+	size_t unit = unit_of(block->mpool->pool);
+	unsigned long nr = block->size / unit;
+
+	EXPECT(map->start == block->start && map->size == block->size);
+	EXPECT(map->huge == block->huge && map->nr_units == nr);
+	EXPECT(map->nr_used == count_live(map->start, map->size, unit));
+	for (unsigned long i = 0; i < EXECMEM_MAP_PARTS; i++) {
+		unsigned long begin = i * nr / EXECMEM_MAP_PARTS;
+		unsigned long end = (i + 1) * nr / EXECMEM_MAP_PARTS;
+
+		/* There may be fewer units than parts, which then share them. */
+		end = max(end, begin + 1);
+		EXPECT(map->used[i] ==
+		       count_live(map->start + begin * unit,
+				  (end - begin) * unit, unit));
+	}
+}
+
+/* The maps of all blocks, one after the other, show all live chunks. */
+void model_draw(struct model_pool *mpool)
+{
+	struct before before = begin();
+	struct execmem_map map;
+	unsigned long addr = 0, nr_chunks = 0;
+	unsigned int nr = 0;
+
+	while (execmem_pool_map(mpool->pool, addr, &map)) {
+		if (!EXPECT(map.start >= addr && is_ours(map.start)))
+			break;
+		EXPECT(block_of(map.start)->mpool == mpool);
+		check_map(block_of(map.start), &map);
+		nr_chunks += map.nr_chunks;
+		addr = map.start + 1;
+		nr++;
+	}
+	EXPECT(nr == mpool->nr_blocks);
+	EXPECT(nr_chunks == mpool->nr_live);
+	end(&before, mpool, 0);
+}
+
+/* Make a leaked chunk an ordinary one, with a second chance to be freed. */
+static void recover_chunk(struct model_pool *mpool, struct execmem_chunk *chunk)
+{
+	struct model_chunk *mchunk;
+
+	memset((void *)chunk->start, trap_byte(mpool->pool), chunk->size);
+	chunk->state = EXECMEM_SEALED;
+	mchunk = add_chunk(mpool, chunk->type, chunk->start, chunk->size);
+	mpool->stats.allocs--;
+	mpool->used -= chunk->size;
+	mpool->nr_leaked--;
+	mchunk->sealed = true;
+	set_units(owners, chunk->start, chunk->size,
+		  OWNER_CHUNK + (mchunk - chunks));
+}
+
+/* The only way to a clean end after an invalidation failed */
+void model_recover_leaked(void)
+{
+	struct execmem_chunk *chunk;
+	struct rb_node *node;
+
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++) {
+		if (is_merged(i))
+			continue;
+		node = rb_first(&model.pools[i].pool->chunks);
+		for (; node; node = rb_next(node)) {
+			chunk = rb_entry(node, struct execmem_chunk, node);
+			if (chunk->state == EXECMEM_DYING)
+				recover_chunk(&model.pools[i], chunk);
+		}
+	}
 }
 
 void model_free_all(void)
@@ -700,6 +827,18 @@ static void make_pattern(void)
 		pattern[i] = 1 + random_u64() % 255;
 }
 
+static void forget_memory(void)
+{
+	memset(owners, 0, nr_touched * sizeof(*owners));
+	memset(dirtied, 0, nr_touched * sizeof(*dirtied));
+	memset(block_of_page, 0, sizeof(block_of_page));
+	memset(blocks, 0, max(nr_blocks, 1U) * sizeof(*blocks));
+	nr_touched = 0;
+	nr_blocks = 1;
+	last_event = 0;
+	flushed_event = 0;
+}
+
 /* Start with the pools of @arch_table, which are empty. */
 void model_start(bool exact)
 {
@@ -709,15 +848,9 @@ void model_start(bool exact)
 	}
 	for (unsigned int i = 0; i < MAX_CHUNKS; i++)
 		unused_chunks[i] = i;
-	make_pattern();
-
 	nr_unused_chunks = MAX_CHUNKS;
-	nr_blocks = 1;
-	last_event = 0;
-	flushed_event = 0;
-	memset(owners, 0, sizeof(owners));
-	memset(dirtied, 0, sizeof(dirtied));
-	memset(blocks, 0, sizeof(blocks));
+	make_pattern();
+	forget_memory();
 	model.exact = exact;
 	model.nr_live = 0;
 	model.last_freed = 0;

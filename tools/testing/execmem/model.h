@@ -87,6 +87,9 @@ void model_seal(unsigned long addr);
 void model_free(unsigned long addr);
 void model_lookup(unsigned long addr);
 void model_drain(struct model_pool *mpool);
+void model_walk(struct model_pool *mpool);
+void model_draw(struct model_pool *mpool);
+void model_recover_leaked(void);
 void model_free_all(void);
 
 #endif /* _EXECMEM_TEST_MODEL_H */

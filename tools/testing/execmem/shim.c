@@ -109,14 +109,35 @@ void mutex_unlock(struct lock *lock)
 	lock->held = false;
 }
 
+static unsigned int rcu_readers;
+
 void might_sleep(void)
 {
 	EXPECT(!spinlocks_held);
+	EXPECT(!rcu_readers);
+}
+
+void rcu_read_lock(void)
+{
+	rcu_readers++;
+}
+
+void rcu_read_unlock(void)
+{
+	EXPECT(rcu_readers);
+	rcu_readers--;
+}
+
+/* There is one thread, so nobody reads unless the caller does. */
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	EXPECT(!rcu_readers);
+	func(head);
 }
 
 void no_lock_held(void)
 {
-	EXPECT(!spinlocks_held);
+	might_sleep();
 	EXPECT(!mutexes_held);
 }
 
@@ -167,10 +188,60 @@ void *kzalloc(size_t size, gfp_t gfp)
 	return allocate(size, 0);
 }
 
+void *kvcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return allocate(n * size, 0);
+}
+
 void kfree(void *object)
 {
 	if (object)
 		release(object);
+}
+
+/* === Bitmaps ============================================================== */
+
+unsigned long find_next_bit(const unsigned long *map, unsigned long size,
+			    unsigned long offset)
+{
+	while (offset < size && !test_bit(offset, map)) {
+		unsigned long rest = map[offset / BITS_PER_LONG] >>
+				     offset % BITS_PER_LONG;
+
+		offset += rest ? __builtin_ctzl(rest) :
+				 BITS_PER_LONG - offset % BITS_PER_LONG;
+	}
+	return min(offset, size);
+}
+
+unsigned long bitmap_weight(const unsigned long *map, unsigned long size)
+{
+	unsigned long weight = 0;
+
+	for (unsigned long i = 0; i < BITS_TO_LONGS(size); i++) {
+		unsigned long bits = map[i];
+
+		/* Nearly all of them are zero, and the validator counts often. */
+		if (!bits)
+			continue;
+		if (size - i * BITS_PER_LONG < BITS_PER_LONG)
+			bits &= BIT(size % BITS_PER_LONG) - 1;
+		weight += __builtin_popcountl(bits);
+	}
+	return weight;
+}
+
+unsigned long find_last_bit(const unsigned long *map, unsigned long size)
+{
+	for (unsigned long bit = size; bit; ) {
+		unsigned long rest = map[(bit - 1) / BITS_PER_LONG] <<
+				     (BITS_PER_LONG - 1 - (bit - 1) % BITS_PER_LONG);
+
+		if (rest)
+			return bit - 1 - __builtin_clzl(rest);
+		bit = round_down(bit - 1, BITS_PER_LONG);
+	}
+	return size;
 }
 
 /* === Odds and ends ======================================================== */

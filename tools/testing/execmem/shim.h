@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/align.h>
+#include <linux/bitops.h>
 #include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -150,6 +151,7 @@ void might_sleep(void);
 void no_lock_held(void);
 
 #define lockdep_assert_held(_lock)	((void)EXPECT((_lock)->held))
+#define lockdep_assert_not_held(_lock)	((void)EXPECT(!(_lock)->held))
 
 /* === Atomics, of a single thread ========================================== */
 
@@ -184,6 +186,43 @@ static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
 	return true;
 }
 
+/* === Bitmaps ============================================================== */
+
+/* The tools' version of set_bit() needs more of the kernel than there is. */
+#undef set_bit
+#undef clear_bit
+#define set_bit(_bit, _map)	shim_set_bit(_bit, _map)
+#define clear_bit(_bit, _map)	shim_clear_bit(_bit, _map)
+
+static inline void shim_set_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] |= 1UL << bit % BITS_PER_LONG;
+}
+
+static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] &= ~(1UL << bit % BITS_PER_LONG);
+}
+
+#define smp_mb__before_atomic()	barrier()
+#define smp_mb__after_atomic()	barrier()
+#define smp_rmb()		barrier()
+
+unsigned long find_next_bit(const unsigned long *map, unsigned long size,
+			    unsigned long offset);
+unsigned long bitmap_weight(const unsigned long *map, unsigned long size);
+unsigned long find_last_bit(const unsigned long *map, unsigned long size);
+
+/* === RCU: nobody reads while somebody writes ============================== */
+
+struct rcu_head {
+	struct rcu_head *next;
+};
+
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+
 /* === Memory =============================================================== */
 
 struct kmem_cache {
@@ -199,7 +238,9 @@ struct kmem_cache *shim_cache(size_t size, unsigned int flags);
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 void *kzalloc(size_t size, gfp_t gfp);
+void *kvcalloc(size_t n, size_t size, gfp_t gfp);
 void kfree(void *object);
+#define kvfree(_object)		kfree(_object)
 
 typedef struct {
 	unsigned long pgprot;
@@ -246,6 +287,10 @@ static inline void kmemleak_ignore(const void *ptr)
 {
 }
 
+static inline void kmemleak_not_leak(const void *ptr)
+{
+}
+
 #define in_interrupt()		(shim.in_interrupt)
 
 #define WARN_ON_ONCE(_cond)	shim_warn(_cond)
@@ -267,6 +312,13 @@ static inline void execmem_count_visit(void)
 	shim.visits++;
 }
 
+#define trace_execmem_alloc(...)	((void)0)
+#define trace_execmem_fill(...)		((void)0)
+#define trace_execmem_free(...)		((void)0)
+#define trace_execmem_grow(...)		((void)0)
+#define trace_execmem_shrink(...)	((void)0)
+
 #include "../../../include/linux/execmem.h"
+#include "../../../include/linux/rbtree_latch.h"
 
 #endif /* _EXECMEM_TEST_SHIM_H */

@@ -45,9 +45,9 @@ static void test_boot_with_default_only(void)
 	EXPECT(kernel_boot());
 	EXPECT(execmem_pool_of(EXECMEM_FTRACE) !=
 	       execmem_pool_of(EXECMEM_DEFAULT));
-	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_BPF)->range.pgprot) ==
+	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_BPF)->range->pgprot) ==
 	       pgprot_val(PAGE_KERNEL_EXEC));
-	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_MODULE_DATA)->range.pgprot) ==
+	EXPECT(pgprot_val(execmem_pool_of(EXECMEM_MODULE_DATA)->range->pgprot) ==
 	       pgprot_val(PAGE_KERNEL));
 	release(alloc_of(EXECMEM_KPROBES, PAGE_SIZE));
 }
@@ -72,6 +72,9 @@ static void test_boot_rejects_bad_table(void)
 	EXPECT(!BOOTS_WITH(text, alignment, 0));
 	EXPECT(!BOOTS_WITH(text, alignment, 96));
 	EXPECT(!BOOTS_WITH(text, granularity, SZ_64K + 1));
+	EXPECT(!BOOTS_WITH(text, granularity, 3 * SZ_64K));
+	EXPECT(!BOOTS_WITH(text, fill, NULL));
+	EXPECT(!BOOTS_WITH(text, invalidate, NULL));
 	EXPECT(!BOOTS_WITH(text, flags, EXECMEM_EXEC));
 	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_KPROBES));
 	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_TYPE_MAX));
@@ -84,7 +87,7 @@ static void test_boot_rejects_bad_table(void)
 
 static bool is_huge(enum execmem_type type)
 {
-	return execmem_pool_of(type)->range.flags & EXECMEM_HUGE;
+	return execmem_pool_of(type)->range->flags & EXECMEM_HUGE;
 }
 
 static void check_not_huge(void)
@@ -95,9 +98,9 @@ static void check_not_huge(void)
 	/* Chunks still share blocks. */
 	a = alloc_of(EXECMEM_BPF, 64);
 	EXPECT(!execmem_pool_of(EXECMEM_BPF)->nr_huge);
-	EXPECT(!execmem_pool_of(EXECMEM_BPF)->stats.fallbacks);
+	EXPECT(!execmem_fallbacks(&execmem_pool_of(EXECMEM_BPF)->stats));
 	EXPECT(execmem_pool_of(EXECMEM_BPF)->hint ==
-	       execmem_pool_of(EXECMEM_BPF)->range.start);
+	       execmem_pool_of(EXECMEM_BPF)->range->start);
 	release(a);
 }
 

@@ -219,6 +219,15 @@ static void free_region(enum execmem_type type)
 	}
 }
 
+/* Where it costs little, see all there is. */
+static void inspect(enum execmem_type type)
+{
+	if (!model.exact)
+		return;
+	model_walk(model_pool_of(type));
+	model_draw(model_pool_of(type));
+}
+
 static void random_mistake(enum execmem_type type)
 {
 	u64 kind = below(10);
@@ -266,6 +275,8 @@ static void random_op(void)
 		random_mistake(type);
 	else if (kind < 999)
 		model_drain(model_pool_of(type));
+	else if (one_in(2))
+		inspect(type);
 	else
 		free_region(type);
 }
@@ -310,6 +321,23 @@ static void finish_workload(void)
 	model_finish();
 }
 
+static struct workload small_workload(void)
+{
+	return (struct workload) {
+		.ops = min(options.ops, 300000UL),
+		.check_every = 1,
+		.levels = {
+			[EXECMEM_MODULE_TEXT] = { 0, 60 },
+			[EXECMEM_BPF] = { 0, 150 },
+			[EXECMEM_FTRACE] = { 0, 80 },
+			[EXECMEM_MODULE_DATA] = { 0, 20 },
+		},
+		.max_size = SZ_8K,
+		.giant = SZ_256K,
+		.faults = true,
+	};
+}
+
 static void start_workload(enum scale scale, bool exact)
 {
 	arch_table = mixed_table(scale);
@@ -323,20 +351,20 @@ static void start_workload(enum scale scale, bool exact)
 /* Predict everything, in small pools that become empty again and again. */
 static void test_random_exact(void)
 {
-	struct workload small = {
-		.ops = min(options.ops, 300000UL),
-		.check_every = 1,
-		.levels = {
-			[EXECMEM_MODULE_TEXT] = { 0, 60 },
-			[EXECMEM_BPF] = { 0, 150 },
-			[EXECMEM_FTRACE] = { 0, 80 },
-			[EXECMEM_MODULE_DATA] = { 0, 20 },
-		},
-		.max_size = SZ_8K,
-		.giant = SZ_256K,
-		.faults = true,
-	};
+	struct workload small = small_workload();
 
+	start_workload(SMALL, true);
+	run_workload(&small);
+	finish_workload();
+}
+
+/* The same with pages for each chunk */
+static void test_random_guard(void)
+{
+	struct workload small = small_workload();
+
+	small.ops = min(options.ops / 10, 30000UL);
+	EXPECT(!param_parse_execmem("guard"));
 	start_workload(SMALL, true);
 	run_workload(&small);
 	finish_workload();
@@ -472,6 +500,7 @@ static void test_visits(void)
 void run_random_tests(void)
 {
 	RUN(random_exact);
+	RUN(random_guard);
 	RUN(visits);
 	RUN(random_checked_always);
 	RUN(random_checked_sometimes);

@@ -100,7 +100,7 @@ static void test_validator_sees_wrong_max_free(void)
 static void test_validator_sees_misalignment(void)
 {
 	start();
-	DAMAGE(pool->range.alignment, 512, 4);
+	DAMAGE(pool->unit_shift, 9, 4);
 	finish();
 }
 
@@ -127,7 +127,7 @@ static void test_validator_sees_wrong_spare(void)
 	EXPECT(pool->spare);
 	DAMAGE(pool->spare, NULL, 6);
 	DAMAGE(pool->spare, used, 6);
-	DAMAGE(pool->spare->fallback, true, 6);
+	DAMAGE(pool->spare->why_small, EXECMEM_NOT_HUGE, 6);
 	addrs[4] = 0;
 	finish();
 }
@@ -151,10 +151,48 @@ static void test_validator_sees_shifted_counters(void)
 	finish();
 }
 
+static void test_validator_sees_wrong_marks(void)
+{
+	struct execmem_chunk *chunk;
+
+	start();
+	chunk = nth_chunk(1);
+	DAMAGE(*chunk->block->starts, 0, 10);
+	DAMAGE(*chunk->block->starts, ~0UL, 10);
+	DAMAGE(*chunk->block->ends, 0, 10);
+	DAMAGE(*chunk->block->ends, ~0UL, 10);
+	/* In the middle of the first chunk, which has four units */
+	DAMAGE(*chunk->block->starts, *chunk->block->starts | BIT(1), 10);
+	DAMAGE(*chunk->block->ends, *chunk->block->ends | BIT(2), 10);
+	/* As many as there should be, in other places */
+	DAMAGE(*chunk->block->starts, *chunk->block->starts << 1, 10);
+	DAMAGE(*chunk->block->ends, *chunk->block->ends >> 1, 10);
+	finish();
+}
+
 static void test_validator_sees_foreign_block(void)
 {
 	start();
 	DAMAGE(nth_chunk(0)->block->pool, NULL, 7);
+	finish();
+}
+
+/* A block that readers cannot find, and one that has no chunk in the tree */
+static void test_validator_sees_lost_block(void)
+{
+	struct execmem_block *block, foreign = {};
+
+	start();
+	block = nth_chunk(0)->block;
+	execmem_block_withdraw(block);
+	EXPECT(execmem_pool_check(pool) == 7);
+	execmem_block_publish(block);
+	EXPECT(!execmem_pool_check(pool));
+
+	list_add(&foreign.list, &pool->blocks);
+	EXPECT(execmem_pool_check(pool) == 7);
+	list_del(&foreign.list);
+	EXPECT(!execmem_pool_check(pool));
 	finish();
 }
 
@@ -169,5 +207,7 @@ void run_validator_tests(void)
 	RUN(validator_sees_wrong_counters);
 	RUN(validator_sees_shifted_counters);
 	RUN(validator_sees_wrong_spare);
+	RUN(validator_sees_wrong_marks);
 	RUN(validator_sees_foreign_block);
+	RUN(validator_sees_lost_block);
 }

@@ -2,7 +2,7 @@
 #ifndef _EXECMEM_TEST_TESTS_H
 #define _EXECMEM_TEST_TESTS_H
 
-#include "model.h"
+#include "world.h"
 
 /**
  * struct options - what the command line says
@@ -21,9 +21,6 @@ extern struct options options;
 
 void run_test(const char *name, void (*test)(void));
 
-/* Take the number of mistakes that were reported since the last call. */
-unsigned long take_reports(void);
-
 /* Boot with the small table. Returns the pool of module text. */
 struct execmem_pool *start_small(void);
 
@@ -35,10 +32,13 @@ void release(unsigned long addr);
 void run_basic_tests(void);
 void run_boot_tests(void);
 void run_block_tests(void);
+void run_inspect_tests(void);
+void run_guard_tests(void);
 void run_flush_tests(void);
 void run_race_tests(void);
 void run_fault_tests(void);
 void run_validator_tests(void);
+void run_fragment_tests(void);
 void run_random_tests(void);
 
 #endif /* _EXECMEM_TEST_TESTS_H */

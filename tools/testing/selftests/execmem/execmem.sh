@@ -217,11 +217,52 @@ works_without_huge_pages()
 	settle "$chunks" && [ "$(stat blocks_4k)" -le "$small" ] && return $ok
 }
 
-# load_test_bpf: by the file that $TEST_BPF names, or from the usual place
+# A spare block is kept while another one is in use, but not under pressure.
+spare_is_given_back()
+{
+	local first chunks reserved ok=1
+
+	chunks=$(stat chunks)
+	"$DIR"/bpf_load hold 2 2 >/dev/null &
+	first=$!
+	start hold 400 4096 || return 1
+	stop
+	settle $((chunks + 2)) && quiet
+	reserved=$(stat reserved)
+	if [ "$(stat spare)" = 1 ]; then
+		echo 2 >/proc/sys/vm/drop_caches
+		# A worker does it.
+		sleep 1
+		[ "$(stat spare)" = 0 ] &&
+			[ "$(stat reserved)" -lt "$reserved" ] && ok=0
+	fi
+	kill $first
+	wait $first 2>/dev/null
+	settle "$chunks" && return $ok
+}
+
+validator_agrees()
+{
+	start hold $NR_PROGS $PROG_LEN && echo 1 >"$DEBUGFS/execmem/check"
+}
+
+# The map and the list of chunks say what the statistics say.
+lists_agree()
+{
+	start hold $NR_PROGS $PROG_LEN || return 1
+	quiet
+	[ "$(grep -c ' bpf' "$DEBUGFS/execmem/chunks")" = "$(stat chunks)" ] &&
+		[ "$(awk '$1 == "bpf" { nr += $6 }; END { print nr }' \
+			"$DEBUGFS/execmem/map")" = "$(stat chunks)" ]
+}
+
+# load_test_bpf: $TEST_BPF names the file and may give it parameters; otherwise
+# all of it from the usual place
 load_test_bpf()
 {
 	if [ -n "$TEST_BPF" ]; then
-		insmod "$TEST_BPF"
+		# shellcheck disable=SC2086
+		insmod $TEST_BPF
 	else
 		modprobe -q test_bpf
 	fi
@@ -281,7 +322,7 @@ start hold 2 2
 huge=$(stat blocks_huge)
 stop
 
-ktap_set_plan 10
+ktap_set_plan 13
 check true '' 'statistics add up' stats_add_up
 check true '' 'programs compute what they should' programs_run
 check true '' 'counters move and return' \
@@ -300,5 +341,9 @@ check '[ "$huge" -gt 0 ]' 'no huge pages in use' \
 check '[ "$huge" -gt 0 ] && [ -w "$FAULT/probability" ]' \
 	'no huge pages in use or no fault injection' \
 	'programs load when there is no huge page' works_without_huge_pages
+check '[ "$huge" -gt 0 ]' 'no huge pages in use' \
+	'a spare is given back under memory pressure' spare_is_given_back
+check true '' 'the validator agrees' validator_agrees
+check true '' 'map and list agree with the statistics' lists_agree
 check has_test_bpf 'no test_bpf module' 'test_bpf passes' run_test_bpf
 ktap_finished

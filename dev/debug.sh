@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Under the checkers: KUnit, the kselftest and test_bpf must pass on a kernel with
+# KASAN, kmemleak, lockdep and the validator after each operation, and with a
+# guard page behind each chunk (execmem=guard).  Mistakes made on purpose must be
+# reported.  dev/debug.sh [STEP...]
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+OUT=$BUILD/debug
+ON="kunit.enable=1 kunit.filter_glob=execmem"
+
+# step NAME COMMAND...
+step() {
+	local start=$SECONDS
+
+	[ -z "$wanted" ] || [[ " $wanted " == *" $1 "* ]] || return 0
+	if "${@:2}" >"$OUT/$1.log" 2>&1; then
+		echo "ok   $1 ($((SECONDS - start)) s)"
+	else
+		echo "FAIL $1 ($((SECONDS - start)) s)"
+		tail -n 20 "$OUT/$1.log" | sed 's/^/     /'
+		failed=$((failed + 1))
+	fi
+}
+
+vm() { "$DEV/vm.sh" "$1" -m 3072 -t 900 -n "debug/console-$2" "${@:3}"; }
+
+# build_plant VARIANT: the module in a copy (objects land beside it)
+build_plant() {
+	mkdir -p "$OUT/$1"
+	cp "$DEV/plant/"* "$OUT/$1/"
+	"$DEV/kernel.sh" "$1" M="$OUT/$1" modules
+}
+
+# plant VARIANT MISTAKE REGEX [KERNEL ARGS]: the report that must be there
+plant() {
+	vm "$1" "plant-$1-$2" ${3:+-w "$3"} -a "${4:-}" \
+		-f "$OUT/$1/execmem_plant.ko" -- plant-job.sh "$2"
+}
+
+selftest() {
+	vm "$1" "selftest-$1" -a "$2" -f "$BUILD/selftests.tar" \
+		-- selftest-job.sh -s execmem execmem.sh
+}
+
+main() {
+	failed=0 wanted=$*
+	mkdir -p "$OUT"
+	"$DEV/kernel.sh" x86-debug
+	"$DEV/kernel.sh" x86
+	build_plant x86-debug
+	build_plant x86
+	"$DEV/test.sh" selftest_build >/dev/null
+
+	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
+	step selftest selftest x86-debug ""
+	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
+	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
+	step selftest-guard selftest x86 execmem=guard
+	step plant-none plant x86-debug none ""
+	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'
+	step plant-uaf plant x86-debug uaf 'KASAN: .* in plant_uaf'
+	step plant-leak plant x86-debug leak ""
+	step plant-uaf-guard plant x86 uaf 'unable to handle page fault' execmem=guard
+	[ $failed = 0 ] || die "$failed failed, see build/debug"
+}
+
+main "$@"

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# A mistake made on purpose: plant-job.sh MISTAKE.  Whether the kernel reports it
+# is seen on its console, a leak also here.
+leaks=/sys/kernel/debug/kmemleak
+
+[ "$1" != leak ] || echo clear >$leaks
+insmod execmem_plant.ko "mistake=$1" || [ "$1" = uaf ] || exit 1
+if [ "$1" = leak ]; then
+	# What was allocated less than five seconds ago is no leak yet.
+	sleep 6
+	echo scan >$leaks
+	echo scan >$leaks
+	# Not to the console, where it would be a splat
+	nr=$(grep -c plant_leak $leaks)
+	echo "@ $nr leaks reported"
+	# The last one may be found on a stack.
+	[ "$nr" -ge 9 ] || exit 1
+fi
+echo "VERDICT ok"

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From an address to what is allocated there, without locks.
+ *
+ * Unwinders and NMI handlers may ask at any time, also while the CPU they
+ * interrupted changes the very thing they ask about, so a reader never waits
+ * for a writer. All blocks are in a latched tree, of which one copy is whole at
+ * any time, and are freed after a grace period. The live chunks of a block are
+ * marked in two bitmaps with a bit for each unit: where one starts and where one
+ * ends. Between the marks of a chunk there are no others, so for an address in
+ * a chunk that stays, the last start before it and the first end after that are
+ * right, whatever happens to other chunks meanwhile.
+ */
+
+#include "execmem_internal.h"
+
+/* Written under execmem_blocks_lock, read under RCU. */
+static struct latch_tree_root execmem_blocks;
+/* Taken and released inside single operations. */
+static DEFINE_SPINLOCK(execmem_blocks_lock);
+
+#define to_block(n) container_of(n, struct execmem_block, node)
+
+static bool block_less(struct latch_tree_node *a, struct latch_tree_node *b)
+{
+	return to_block(a)->start < to_block(b)->start;
+}
+
+static int compare_block(void *addr, struct latch_tree_node *node)
+{
+	const struct execmem_block *block = to_block(node);
+
+	return execmem_compare(*(unsigned long *)addr, block->start,
+			       block->size);
+}
+
+static const struct latch_tree_ops block_ops = {
+	.less = block_less,
+	.comp = compare_block,
+};
+
+/* Number of the unit of @block that @addr is in. */
+static unsigned long unit_at(struct execmem_block *block, unsigned long addr)
+{
+	return (addr - block->start) >> block->pool->unit_shift;
+}
+
+static unsigned long nr_units(struct execmem_block *block)
+{
+	return block->size >> block->pool->unit_shift;
+}
+
+/**
+ * execmem_marks_alloc - allocate the bitmaps of a block
+ * @block: the block; its size is known
+ *
+ * Context: Process context, may sleep.
+ * Return: true, or false when there is no memory
+ */
+bool execmem_marks_alloc(struct execmem_block *block)
+{
+	size_t longs = BITS_TO_LONGS(nr_units(block));
+
+	block->starts = kvcalloc(2 * longs, sizeof(long), GFP_KERNEL);
+	if (!block->starts)
+		return false;
+	block->ends = block->starts + longs;
+	kmemleak_not_leak(block->starts);
+	return true;
+}
+
+/**
+ * execmem_block_publish - let readers find a block
+ * @block: the block; mapped, and without live chunks
+ *
+ * Context: Process context.
+ */
+void execmem_block_publish(struct execmem_block *block)
+{
+	spin_lock(&execmem_blocks_lock);
+	latch_tree_insert(&block->node, &execmem_blocks, &block_ops);
+	spin_unlock(&execmem_blocks_lock);
+}
+
+/**
+ * execmem_block_withdraw - make a block impossible to find
+ * @block: the block, without live chunks
+ *
+ * Context: Process context.
+ */
+void execmem_block_withdraw(struct execmem_block *block)
+{
+	spin_lock(&execmem_blocks_lock);
+	latch_tree_erase(&block->node, &execmem_blocks, &block_ops);
+	spin_unlock(&execmem_blocks_lock);
+}
+
+static void free_block_rcu(struct rcu_head *rcu)
+{
+	struct execmem_block *block = container_of(rcu, struct execmem_block,
+						   rcu);
+
+	kvfree(block->starts);
+	kfree(block);
+}
+
+/**
+ * execmem_block_free - free a block that was withdrawn
+ * @block: the block; its memory is given back already
+ *
+ * Context: Any.
+ */
+void execmem_block_free(struct execmem_block *block)
+{
+	call_rcu(&block->rcu, free_block_rcu);
+}
+
+/* Context: under RCU, which also keeps the block from being freed. */
+static struct execmem_block *block_at(unsigned long addr)
+{
+	struct latch_tree_node *node;
+
+	node = latch_tree_find(&addr, &execmem_blocks, &block_ops);
+	return node ? to_block(node) : NULL;
+}
+
+/**
+ * execmem_pool_at - find the pool that an address belongs to
+ * @addr: any address
+ *
+ * Context: Any, including NMI.
+ * Return: the pool, which never goes away, or %NULL
+ */
+struct execmem_pool *execmem_pool_at(unsigned long addr)
+{
+	struct execmem_block *block;
+	struct execmem_pool *pool;
+
+	rcu_read_lock();
+	block = block_at(addr);
+	pool = block ? block->pool : NULL;
+	rcu_read_unlock();
+	return pool;
+}
+
+/**
+ * execmem_mark_live - let readers find a chunk
+ * @chunk: the chunk; its size is final
+ */
+void execmem_mark_live(struct execmem_chunk *chunk)
+{
+	struct execmem_block *block = chunk->block;
+
+	lockdep_assert_held(&block->pool->lock);
+
+	set_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
+	/* Who sees the start sees the end, pairs with read_marks(). */
+	smp_mb__before_atomic();
+	set_bit(unit_at(block, chunk->start), block->starts);
+}
+
+/**
+ * execmem_mark_dead - make a chunk impossible to find
+ * @chunk: the chunk
+ */
+void execmem_mark_dead(struct execmem_chunk *chunk)
+{
+	struct execmem_block *block = chunk->block;
+
+	lockdep_assert_held(&block->pool->lock);
+
+	clear_bit(unit_at(block, chunk->start), block->starts);
+	/* Who misses the end misses the start, pairs with read_marks(). */
+	smp_mb__after_atomic();
+	clear_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
+}
+
+/**
+ * execmem_is_marked - can readers find a chunk?
+ * @chunk: the chunk, of a pool whose lock is held
+ *
+ * Return: true when its first and its last unit are marked
+ */
+bool execmem_is_marked(const struct execmem_chunk *chunk)
+{
+	struct execmem_block *block = chunk->block;
+	unsigned int shift = block->pool->unit_shift;
+	unsigned long offset = chunk->start - block->start;
+
+	return test_bit(offset >> shift, block->starts) &&
+		test_bit((offset + chunk->size - 1) >> shift, block->ends);
+}
+
+/**
+ * execmem_count_marks - number of marks in a block
+ * @block: the block
+ *
+ * Return: how many starts and ends of live chunks are marked
+ */
+unsigned long execmem_count_marks(struct execmem_block *block)
+{
+	lockdep_assert_held(&block->pool->lock);
+
+	return bitmap_weight(block->starts, nr_units(block)) +
+		bitmap_weight(block->ends, nr_units(block));
+}
+
+/* Find the live chunk that unit number @unit is in. */
+static bool read_marks(struct execmem_block *block, unsigned long unit,
+		       unsigned long *first, unsigned long *last)
+{
+	unsigned long nr = nr_units(block);
+
+	*first = find_last_bit(block->starts, unit + 1);
+	if (*first > unit)
+		return false;
+	/* The end is set before the start, see execmem_mark_live(). */
+	smp_rmb();
+	*last = find_next_bit(block->ends, nr, *first);
+	if (*last < unit || *last >= nr)
+		return false;
+	/*
+	 * The start is cleared before the end, see execmem_mark_dead(). If it
+	 * is still there, the end was not another chunk's.
+	 */
+	smp_rmb();
+	return test_bit(*first, block->starts);
+}
+
+bool execmem_lookup(unsigned long addr, struct execmem_area *area)
+{
+	struct execmem_block *block;
+	unsigned long first, last;
+	bool found;
+
+	rcu_read_lock();
+	block = block_at(addr);
+	found = block && read_marks(block, unit_at(block, addr), &first, &last);
+	if (found) {
+		unsigned int shift = block->pool->unit_shift;
+
+		area->start = block->start + (first << shift);
+		area->size = (last + 1 - first) << shift;
+		area->type = block->pool->type;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* Add what the units from @first to @last hold to the parts of the map. */
+static void draw_chunk(struct execmem_map *map, unsigned long first,
+		       unsigned long last)
+{
+	for (unsigned int part = first * EXECMEM_MAP_PARTS / map->nr_units;
+	     part < EXECMEM_MAP_PARTS; part++) {
+		unsigned long begin = execmem_part_start(map, part);
+		unsigned long end = execmem_part_end(map, part);
+
+		if (begin > last)
+			break;
+		if (end > first)
+			map->used[part] += min(end, last + 1) - max(begin, first);
+	}
+}
+
+/* Context: under RCU. What is allocated or freed meanwhile may be missing. */
+static void draw_block(struct execmem_block *block, struct execmem_map *map)
+{
+	unsigned long nr = nr_units(block), first, last = 0;
+
+	*map = (struct execmem_map) {
+		.start = block->start,
+		.size = block->size,
+		.huge = block->huge,
+		.caller = block->caller,
+		.nr_units = nr,
+	};
+	for (first = find_next_bit(block->starts, nr, 0); first < nr;
+	     first = find_next_bit(block->starts, nr, last + 1)) {
+		last = find_next_bit(block->ends, nr, first);
+		if (last >= nr)
+			break;
+		map->nr_chunks++;
+		map->nr_used += last + 1 - first;
+		draw_chunk(map, first, last);
+	}
+}
+
+/**
+ * execmem_pool_map - draw how full a block is
+ * @pool: the pool
+ * @addr: where to start
+ * @map: where to draw the first block of @pool that begins at @addr or behind
+ *
+ * Context: Process context.
+ * Return: false when there is no such block
+ */
+bool execmem_pool_map(struct execmem_pool *pool, unsigned long addr,
+		      struct execmem_map *map)
+{
+	struct execmem_block *block, *next = NULL;
+
+	rcu_read_lock();
+	spin_lock(&pool->lock);
+	list_for_each_entry(block, &pool->blocks, list)
+		if (block->start >= addr && (!next || block->start < next->start))
+			next = block;
+	spin_unlock(&pool->lock);
+	if (next)
+		draw_block(next, map);
+	rcu_read_unlock();
+	return next;
+}

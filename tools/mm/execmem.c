@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Show how full the kernel's memory for dynamic code is.
+ *
+ * The kernel tells that in debugfs, see Documentation/mm/execmem.rst.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define DEBUGFS		"/sys/kernel/debug"
+#define DEFAULT_DIR	DEBUGFS "/execmem"
+
+#define KB		1024ull
+#define MB		(1024 * KB)
+
+/* What is used of a type's line; fallbacks and their reasons are in a row. */
+enum value {
+	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_4K, SPARE,
+	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, FRUGAL, FAILURES, NR_VALUES
+};
+
+static const char * const keys[NR_VALUES] = {
+	[RESERVED]	= "reserved",
+	[USED]		= "used",
+	[LARGEST_FREE]	= "largest_free",
+	[CHUNKS]	= "chunks",
+	[BLOCKS_HUGE]	= "blocks_huge",
+	[BLOCKS_4K]	= "blocks_4k",
+	[SPARE]		= "spare",
+	[GROWN]		= "grown",
+	[FALLBACKS]	= "fallbacks",
+	[NOT_HUGE]	= "not_huge",
+	[NO_ROOM]	= "no_room",
+	[SPLIT]		= "split",
+	[FRUGAL]	= "frugal",
+	[FAILURES]	= "failures",
+};
+
+struct pool {
+	char name[32];
+	unsigned long long value[NR_VALUES];
+};
+
+static const char *dir = DEFAULT_DIR;
+static bool in_bytes, all_types;
+
+#define die(fmt, ...)							\
+do {									\
+	fflush(stdout);							\
+	fprintf(stderr, "execmem: " fmt "\n", ##__VA_ARGS__);		\
+	exit(1);							\
+} while (0)
+
+/* === Reading ============================================================== */
+
+static bool debugfs_is_mounted(void)
+{
+	struct statfs fs;
+
+	return !statfs(DEBUGFS, &fs) && fs.f_type == DEBUGFS_MAGIC;
+}
+
+/* Why a file cannot be opened, and what to do about it */
+static const char *explain(int err)
+{
+	if (err == EACCES)
+		return "no permission, run this as root";
+	if (err == EPERM)
+		return "no permission, the kernel is locked down";
+	if (err != ENOENT || strcmp(dir, DEFAULT_DIR))
+		return strerror(err);
+	if (!debugfs_is_mounted())
+		return "mount debugfs first: mount -t debugfs none " DEBUGFS;
+	return "not in this kernel, boot one with CONFIG_EXECMEM_STATS";
+}
+
+static FILE *try_open(const char *name)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= PATH_MAX)
+		die("%s: %s", dir, strerror(ENAMETOOLONG));
+	return fopen(path, "r");
+}
+
+static FILE *open_file(const char *name)
+{
+	FILE *file = try_open(name);
+
+	if (!file)
+		die("%s/%s: %s", dir, name, explain(errno));
+	return file;
+}
+
+/* The next line without its end, or %NULL. Valid until the next call. */
+static char *read_line(FILE *file, const char *name)
+{
+	static char *line;
+	static size_t size;
+
+	errno = 0;
+	if (getline(&line, &size, file) < 0) {
+		if (errno)
+			die("%s/%s: %s", dir, name, strerror(errno));
+		return NULL;
+	}
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+/* Keys that are not known belong to a newer kernel. */
+static void set_value(struct pool *pool, const char *key, const char *value)
+{
+	for (int i = 0; i < NR_VALUES; i++)
+		if (!strcmp(key, keys[i]))
+			pool->value[i] = strtoull(value, NULL, 10);
+}
+
+static bool parse_pool(char *line, struct pool *pool)
+{
+	char *colon = strchr(line, ':'), *key, *value;
+
+	*pool = (struct pool) {};
+	if (!colon || sscanf(line, "pool %31[^:]", pool->name) != 1)
+		return false;
+	strtok(colon, " ");
+	while ((key = strtok(NULL, " ")) && (value = strtok(NULL, " ")))
+		set_value(pool, key, value);
+	return true;
+}
+
+/* === Types ================================================================ */
+
+/* Right-aligned, at least @width characters */
+static void print_size(unsigned long long size, int width)
+{
+	if (in_bytes || size < KB)
+		printf("%*llu", width, size);
+	else if (size < MB)
+		printf("%*.1fK", width - 1, (double)size / KB);
+	else
+		printf("%*.1fM", width - 1, (double)size / MB);
+}
+
+static unsigned long long percent_used(struct pool *pool)
+{
+	return pool->value[USED] * 100 / pool->value[RESERVED];
+}
+
+static void print_header(void)
+{
+	printf("%-12s%10s%10s%5s%10s%7s%6s%6s%6s%7s\n", "type", "reserved",
+	       "used", "", "max free", "chunks", "huge", "4k", "spare",
+	       "failed");
+}
+
+static void print_row(struct pool *pool)
+{
+	unsigned long long *value = pool->value;
+
+	printf("%-12s", pool->name);
+	print_size(value[RESERVED], 10);
+	print_size(value[USED], 10);
+	if (value[RESERVED])
+		printf("%4llu%%", percent_used(pool));
+	else
+		printf("%5s", "-");
+	print_size(value[LARGEST_FREE], 10);
+	printf("%7llu%6llu%6llu%6llu%7llu\n", value[CHUNKS], value[BLOCKS_HUGE],
+	       value[BLOCKS_4K], value[SPARE], value[FAILURES]);
+}
+
+/* Which blocks were not what the type asks for, and why */
+static void print_small_blocks(struct pool *pool)
+{
+	const char *before = "  since boot:";
+
+	for (int i = FALLBACKS; i <= FRUGAL; i++) {
+		if (!pool->value[i])
+			continue;
+		printf("%s %s %llu", before, keys[i], pool->value[i]);
+		before = ",";
+	}
+	if (*before == ',')
+		putchar('\n');
+}
+
+/* A type that never had memory, nor failed to get any, is of no interest. */
+static bool is_idle(struct pool *pool)
+{
+	return !pool->value[RESERVED] && !pool->value[GROWN] &&
+		!pool->value[FAILURES];
+}
+
+static void show_types(struct pool *total)
+{
+	FILE *file = open_file("stats");
+	struct pool pool;
+	bool any = false;
+	char *line;
+
+	while ((line = read_line(file, "stats"))) {
+		if (!parse_pool(line, &pool))
+			continue;
+		if (!any)
+			print_header();
+		any = true;
+		for (int i = 0; i < NR_VALUES; i++)
+			total->value[i] += pool.value[i];
+		if (!all_types && is_idle(&pool))
+			continue;
+		print_row(&pool);
+		print_small_blocks(&pool);
+	}
+	fclose(file);
+	if (!any)
+		die("%s/stats lists no types, dmesg should tell why", dir);
+}
+
+/* === Blocks =============================================================== */
+
+/* What cannot be parsed is from a newer kernel, and is shown as it is. */
+static void print_block(const char *line)
+{
+	const char *parts = strchr(line, '[');
+	char type[32], address[32], leaf[8];
+	unsigned long long kb, chunks;
+	unsigned int percent;
+
+	if (!parts || sscanf(line, "%31s %31s %lluK %7s %u%% %llu", type,
+			     address, &kb, leaf, &percent, &chunks) != 6) {
+		printf("%s\n", line);
+		return;
+	}
+	printf("%-12s%s ", type, address);
+	print_size(kb * KB, 10);
+	printf(" %-4s used %3u%% chunks %llu\n  %s\n", leaf, percent, chunks,
+	       parts);
+}
+
+static void show_blocks(void)
+{
+	FILE *file = try_open("map");
+	bool any = false;
+	char *line;
+
+	/* A kernel that is locked down hides addresses but no numbers. */
+	if (!file && errno == EPERM) {
+		printf("\nno map of the blocks: %s\n", explain(EPERM));
+		return;
+	}
+	if (!file)
+		die("%s/map: %s", dir, explain(errno));
+	while ((line = read_line(file, "map"))) {
+		if (*line == '#')
+			continue;
+		if (!any)
+			printf("\nblocks: . free, 1 to 9 tenths in use, # full\n");
+		any = true;
+		print_block(line);
+	}
+	fclose(file);
+}
+
+/* === All of it ============================================================ */
+
+static void print_summary(struct pool *total)
+{
+	unsigned long long *value = total->value;
+
+	putchar('\n');
+	print_size(value[USED], 1);
+	printf(" used of ");
+	print_size(value[RESERVED], 1);
+	if (value[RESERVED])
+		printf(" (%llu%%)", percent_used(total));
+	printf(", chunks %llu, blocks %llu huge, %llu 4k\n", value[CHUNKS],
+	       value[BLOCKS_HUGE], value[BLOCKS_4K]);
+}
+
+static void show_all(void)
+{
+	struct pool total = {};
+
+	show_types(&total);
+	show_blocks();
+	print_summary(&total);
+}
+
+static void watch(unsigned int seconds)
+{
+	const char *between = isatty(STDOUT_FILENO) ? "\033[H\033[J" : "";
+
+	/* Drawn at once, so that it does not flicker */
+	setvbuf(stdout, NULL, _IOFBF, 64 * KB);
+	for (;;) {
+		printf("%s", between);
+		show_all();
+		fflush(stdout);
+		if (!*between)
+			between = "\n";
+		sleep(seconds);
+	}
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "Usage: execmem [-a] [-b] [-d DIR] [-w SECONDS]\n"
+		"Show how full the kernel's memory for dynamic code is.\n"
+		"  -a          also types that never had memory\n"
+		"  -b          sizes in bytes\n"
+		"  -d DIR      read DIR/stats and DIR/map, not those in\n"
+		"              " DEFAULT_DIR "\n"
+		"  -h          this help\n"
+		"  -w SECONDS  repeat until interrupted\n");
+}
+
+static unsigned int parse_seconds(const char *arg)
+{
+	unsigned long seconds;
+	char *end;
+
+	seconds = strtoul(arg, &end, 10);
+	if (*end || !seconds || seconds > INT_MAX)
+		die("-w takes a number of seconds, not '%s'", arg);
+	return seconds;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int seconds = 0;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "abd:hw:")) != -1) {
+		switch (opt) {
+		case 'a':
+			all_types = true;
+			break;
+		case 'b':
+			in_bytes = true;
+			break;
+		case 'd':
+			dir = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'w':
+			seconds = parse_seconds(optarg);
+			break;
+		default:
+			usage(stderr);
+			return 1;
+		}
+	}
+	if (optind != argc)
+		die("unexpected argument '%s', try -h", argv[optind]);
+	if (seconds)
+		watch(seconds);
+	show_all();
+	return 0;
+}

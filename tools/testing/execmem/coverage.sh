@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the tests of cov/main and print which part of the allocator's lines they
+# reach. Fails when that is less of mm/execmem.c than the argument, in percent.
+
+set -e
+min=$1
+cd "$(dirname "$0")"
+
+rm -f cov/*.gcda
+cov/main -s 1 -o 20000 >cov/log || { cat cov/log; exit 1; }
+${GCOV:-gcov} -t -o cov cov/kernel.gcda >cov/lines
+
+# Line 0 names the file. Lines that were not reached are marked by #####, those
+# without code by -.
+report()
+{
+	awk -F: -v name="mm/$1" -v min="$2" '
+	$2 + 0 == 0 && $3 == "Source" { wanted = $4 ~ name "$" }
+	{ count = $1; gsub(/[ *]/, "", count) }
+	!wanted || count == "-" { next }
+	count ~ /^(#####|=====)$/ { missed[++nr_missed] = $0 }
+	{ nr++ }
+	END {
+		percent = nr ? 100 * (nr - nr_missed) / nr : 0
+		printf "coverage %s: %.1f %% of %d lines\n", name, percent, nr
+		if (percent >= min)
+			exit 0
+		printf "less than %d %%, not reached:\n", min
+		for (i = 1; i <= nr_missed; i++)
+			print missed[i]
+		exit 1
+	}' cov/lines
+}
+
+report execmem_lookup.c 0
+report execmem.c "$min"

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A fresh world for each test, and what may be left of it.
+ */
+
+#include "world.h"
+
+void world_start(u64 seed)
+{
+	shim = (struct shim) {};
+	test_failed = false;
+	random_seed(seed);
+	backing_start();
+	kernel_reset();
+}
+
+void world_end(void)
+{
+	no_lock_held();
+	EXPECT(!shim.objects);
+	EXPECT(!shim.warnings);
+	EXPECT(!kernel_has_blocks());
+	EXPECT(backing_pages() == shim.leaked_pages);
+}
+
+unsigned long take_reports(void)
+{
+	unsigned long reports = shim.reports;
+
+	shim.reports = 0;
+	return reports;
+}
