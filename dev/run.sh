@@ -149,7 +149,7 @@ report() {
 				t = name[j]; name[j] = name[j - 1]; name[j - 1] = t
 			}
 		for (i = 1; i <= n; i++)
-			row("    " name[i], prefix name[i], "less")
+			row("    " name[i], prefix name[i], "ratio")
 		row("    all together", phase "." kind "_total", "less")
 	}
 	BEGIN {

@@ -76,13 +76,16 @@ test_arm64_base() {
 	write_if_changed "$DEV/guest/test_bpf-arm64.expected" <"$BUILD/test_bpf-arm64-base"
 }
 
+# Processor time of the children of this shell, in seconds
+cpu_time() { times | awk 'END { split($1 " " $2, t, /[ms ]+/); print int(t[1] * 60 + t[2] + t[3] * 60 + t[4]) }'; }
+
 # run_test NAME: its output goes to build/logs/test-NAME.log
 run_test() {
 	local start=$SECONDS rc=0 log=$BUILD/logs/test-$1.log
 
 	("test_$1") >"$log" 2>&1 || rc=$?
 	case $rc in
-	0)	echo "ok $1 ($((SECONDS - start)) s)"
+	0)	echo "ok $1 ($((SECONDS - start)) s, $(cpu_time) s of processor time)"
 		sed -n 's/^coverage /    &/p' "$log" ;;
 	77)	echo "skip $1: $(tail -n 1 "$log")" ;;
 	*)	echo "FAIL $1 ($((SECONDS - start)) s, see build/logs/test-$1.log)"

@@ -113,7 +113,7 @@ start_qemu() {
 	[ -e "$kernel" ] || die "no kernel, run: dev/kernel.sh $variant"
 	# One thread for all CPUs: with one each, QEMU 7.2 now and then runs the int3
 	# of a text poke after it was replaced, which ends in an oops.
-	qemu+=(-accel tcg,thread=single -cpu max -m "$mem" -smp "$cpus,sockets=$cpus" -nodefaults
+	qemu+=(-accel tcg,thread=single,tb-size=128 -cpu max -m "$mem" -smp "$cpus,sockets=$cpus" -nodefaults
 		-display none -no-reboot -kernel "$kernel" -initrd "$work/initramfs")
 	if [ -n "$interactive" ]; then
 		# shellcheck disable=SC2086
