@@ -76,19 +76,23 @@ test_arm64_base() {
 	write_if_changed "$DEV/guest/test_bpf-arm64.expected" <"$BUILD/test_bpf-arm64-base"
 }
 
-# Processor time of the children of this shell, in seconds
-cpu_time() { times | awk 'END { split($1 " " $2, t, /[ms ]+/); print int(t[1] * 60 + t[2] + t[3] * 60 + t[4]) }'; }
+# cpu_time FILE: processor time of all children, from what `times` printed
+cpu_time() {
+	tail -n 1 "$1" | tr ' ' '\n' | awk -F '[ms]' '{ t += $1 * 60 + $2 } END { print int(t) }'
+}
 
 # run_test NAME: its output goes to build/logs/test-NAME.log
 run_test() {
-	local start=$SECONDS rc=0 log=$BUILD/logs/test-$1.log
+	local start=$SECONDS rc=0 log=$BUILD/logs/test-$1.log took
 
 	("test_$1") >"$log" 2>&1 || rc=$?
+	times >"$BUILD/logs/times-$1"
+	took="$((SECONDS - start)) s, $(cpu_time "$BUILD/logs/times-$1") s of processor time"
 	case $rc in
-	0)	echo "ok $1 ($((SECONDS - start)) s, $(cpu_time) s of processor time)"
+	0)	echo "ok $1 ($took)"
 		sed -n 's/^coverage /    &/p' "$log" ;;
 	77)	echo "skip $1: $(tail -n 1 "$log")" ;;
-	*)	echo "FAIL $1 ($((SECONDS - start)) s, see build/logs/test-$1.log)"
+	*)	echo "FAIL $1 ($took; see build/logs/test-$1.log)"
 		tail -n 15 "$log" | sed 's/^/    /' ;;
 	esac | tee -a "$results"
 }
