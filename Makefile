@@ -6,7 +6,7 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory check-full
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -35,6 +35,9 @@ check:		## gates: round trip, style, every patch builds (G=NAME for one)
 
 check-full:	## every patch builds as a whole kernel and boots (an hour)
 	@dev/check.sh full
+
+arm64:		## test_bpf on arm64 says what it said without the series
+	@dev/test.sh arm64
 
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh

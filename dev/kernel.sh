@@ -24,10 +24,14 @@ variant() {
 	esac
 	need_packages make flex bison bc cpio perl libelf-dev libssl-dev ccache python3
 
-	fragments=(common "${1%%-*}")
+	case $1 in
+	arm64*)	fragments=(arm64) ;;
+	*-base)	fragments=(common x86) ;;
+	*)	fragments=(common x86 patched-x86) ;;
+	esac
 	case $1 in
 	*-base)	src=$LINUX_BASE ;;
-	*)	src=$LINUX fragments+=(patched "patched-${1%%-*}") ;;
+	*)	src=$LINUX ;;
 	esac
 	[ "${1#*-}" != debug ] || fragments+=(debug)
 

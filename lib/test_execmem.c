@@ -10,6 +10,7 @@
  */
 
 #include <kunit/test.h>
+#include <linux/bpf.h>
 #include <linux/completion.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
@@ -1010,6 +1011,27 @@ static void free_invalidates(struct kunit *test)
 static int refuse_fill(void *dst, const void *src, size_t len)
 {
 	return -EIO;
+}
+
+/* Reproducer: what a dispatcher did not use was zero, which is an instruction. */
+static void dispatcher_traps_behind_its_code(struct kunit *test)
+{
+	size_t half = PAGE_SIZE / 2, tail = half - 64;
+	void *image, *buf;
+	s64 func;
+
+	if (!IS_ENABLED(CONFIG_BPF_JIT) || !arch_supports_bpf_dispatcher())
+		kunit_skip(test, "this architecture has no BPF dispatchers");
+	buf = kunit_kzalloc(test, half, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	image = execmem_alloc(EXECMEM_BPF, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, image);
+
+	func = (unsigned long)image;
+	KUNIT_EXPECT_EQ(test, 0, arch_prepare_bpf_dispatcher(image, buf, &func, 1));
+	KUNIT_EXPECT_MEMNEQ(test, buf, image, 8);
+	KUNIT_EXPECT_MEMEQ(test, buf + tail, image + tail, 64);
+	execmem_free(image);
 }
 
 static void fill_returns_error_of_hook(struct kunit *test)
@@ -2109,6 +2131,7 @@ static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE_PARAM(fill_writes_only_what_it_should, fill_gen_params),
 	KUNIT_CASE(new_memory_traps),
 	KUNIT_CASE(free_invalidates),
+	KUNIT_CASE(dispatcher_traps_behind_its_code),
 	KUNIT_CASE(fill_returns_error_of_hook),
 	KUNIT_CASE(free_leaks_what_it_cannot_invalidate),
 	KUNIT_CASE(free_waits_for_fills),

@@ -22,7 +22,8 @@
  * permissions as a whole before its first chunk is handed out. It keeps them
  * until it is given back as a whole. Read-only chunks are written by
  * execmem_fill() only, through a separate temporary mapping that the
- * architecture provides, and never again after execmem_seal().
+ * architecture provides, and never again after execmem_seal(). Text patching
+ * (text_poke() and the like) has its own rules and does not ask.
  *
  * Invariants, whenever the pool's lock is free:
  *
@@ -117,7 +118,7 @@ unsigned int execmem_test_reports;
 bool execmem_test_running;
 
 /**
- * struct request - one allocation on its way through the allocator
+ * struct execmem_request - one allocation on its way through the allocator
  * @type: what the memory is for
  * @caller: who asks for it
  * @size: in bytes, rounded up
@@ -125,7 +126,7 @@ bool execmem_test_running;
  * @nodes: chunk nodes allocated before locks are taken
  * @nr_nodes: number of @nodes left
  */
-struct request {
+struct execmem_request {
 	enum execmem_type type;
 	void *caller;
 	size_t size;
@@ -262,7 +263,7 @@ static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 /* Cut @chunk after @size bytes. The rest is free, and is returned. */
 static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk,
-					 size_t size, struct request *req)
+					 size_t size, struct execmem_request *req)
 {
 	struct execmem_chunk *rest = req->nodes[--req->nr_nodes];
 	struct rb_node *parent = &chunk->node;
@@ -291,7 +292,7 @@ static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 /* Turn a part of a free chunk, from @offset on, into a chunk in use. */
 static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk,
-					 size_t offset, struct request *req)
+					 size_t offset, struct execmem_request *req)
 {
 	lockdep_assert_held(&pool->lock);
 
@@ -365,14 +366,15 @@ static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
  * look for enough room to align within, rather than trying one chunk after the
  * other.
  */
-static size_t size_to_find(struct execmem_pool *pool, struct request *req)
+static size_t size_to_find(struct execmem_pool *pool,
+			   struct execmem_request *req)
 {
 	return req->size + req->align - pool_unit(pool);
 }
 
 /* Map memory that serves the request and register its addresses. */
 static struct execmem_block *create_block(struct execmem_pool *pool,
-					  struct request *req)
+					  struct execmem_request *req)
 {
 	struct execmem_block *block = kzalloc(sizeof(*block), GFP_KERNEL);
 
@@ -410,7 +412,7 @@ static void destroy_blocks(struct list_head *blocks)
 /* Make a new block part of the pool. Returns its only chunk, which is free. */
 static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 					  struct execmem_block *block,
-					  struct request *req)
+					  struct execmem_request *req)
 {
 	struct execmem_chunk *chunk = req->nodes[--req->nr_nodes];
 
@@ -490,7 +492,7 @@ static void check_if_debugging(struct execmem_pool *pool)
 		WARN_ON_ONCE(execmem_pool_check(pool));
 }
 
-static bool reserve_nodes(struct request *req, unsigned int nr)
+static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
 {
 	while (req->nr_nodes < nr) {
 		struct execmem_chunk *chunk;
@@ -503,7 +505,7 @@ static bool reserve_nodes(struct request *req, unsigned int nr)
 	return true;
 }
 
-static void release_nodes(struct request *req)
+static void release_nodes(struct execmem_request *req)
 {
 	while (req->nr_nodes)
 		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
@@ -511,7 +513,7 @@ static void release_nodes(struct request *req)
 
 /* Serve a request from the blocks there are. */
 static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
-					struct request *req)
+					struct execmem_request *req)
 {
 	struct execmem_chunk *chunk;
 
@@ -533,7 +535,8 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
  * soon as the block's is. What is skipped is used by the chunks to come, and is
  * at most a quarter so that large ones still fit behind.
  */
-static size_t first_offset(struct execmem_block *block, struct request *req)
+static size_t first_offset(struct execmem_block *block,
+			   struct execmem_request *req)
 {
 	size_t offset = ALIGN(block->start, req->align) - block->start;
 	size_t room = (block->size - offset - req->size) / 4;
@@ -546,7 +549,7 @@ static size_t first_offset(struct execmem_block *block, struct request *req)
 
 /* Serve a request from a new block. */
 static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
-				       struct request *req)
+				       struct execmem_request *req)
 {
 	struct execmem_block *block;
 	struct execmem_chunk *chunk;
@@ -569,7 +572,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 }
 
 static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
-					 struct request *req)
+					 struct execmem_request *req)
 {
 	struct execmem_chunk *chunk;
 
@@ -628,7 +631,7 @@ static void count_failure(struct execmem_pool *pool)
 static void *pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 			size_t size, size_t align, bool flush, void *caller)
 {
-	struct request req = { .type = type, .caller = caller };
+	struct execmem_request req = { .type = type, .caller = caller };
 	struct execmem_chunk *chunk;
 	bool flushed;
 
@@ -638,9 +641,9 @@ static void *pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 	req.size = round_up(size, pool_unit(pool));
 	req.align = max(align, pool_unit(pool));
 
-	/* Rounding an absurd size up may overflow. */
-	chunk = size_is_absurd(pool->range, size) ? NULL :
-						    alloc_chunk(pool, &req);
+	/* Where all addresses are in the range, only rounding up can overflow. */
+	chunk = size_is_absurd(pool->range, size) || req.size < size ? NULL :
+		alloc_chunk(pool, &req);
 	release_nodes(&req);
 	if (!chunk) {
 		count_failure(pool);
@@ -847,7 +850,7 @@ void *execmem_alloc(enum execmem_type type, size_t size)
 /* === Validator ============================================================ */
 
 /**
- * struct check - what the validator has seen so far
+ * struct execmem_check - what the validator has seen so far
  * @prev: the chunk before
  * @used: bytes in use, in all chunks
  * @used_in_block: the same, in the block of @prev
@@ -855,7 +858,7 @@ void *execmem_alloc(enum execmem_type type, size_t size)
  * @nr_live: live chunks
  * @nr_marked: live chunks that readers can find
  */
-struct check {
+struct execmem_check {
 	struct execmem_chunk *prev;
 	size_t used;
 	size_t used_in_block;
@@ -886,7 +889,7 @@ static int check_neighbours(struct execmem_chunk *prev,
 }
 
 static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
-		       struct check *check)
+		       struct execmem_check *check)
 {
 	struct execmem_block *block = chunk->block;
 	size_t used = chunk->state == EXECMEM_FREE ? 0 : chunk->size;
@@ -923,7 +926,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	return 0;
 }
 
-static int check_chunks(struct execmem_pool *pool, struct check *check)
+static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
 {
 	struct execmem_chunk *last;
 	struct rb_node *node;
@@ -942,7 +945,7 @@ static int check_chunks(struct execmem_pool *pool, struct check *check)
 }
 
 /* I10: all marks that should be there are, so more of them would be extra. */
-static bool marks_are_sane(struct execmem_pool *pool, struct check *check)
+static bool marks_are_sane(struct execmem_pool *pool, struct execmem_check *check)
 {
 	struct execmem_block *block;
 	unsigned long marks = 0;
@@ -962,7 +965,7 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 	return empty == 1 && !spare->used && can_be_spare(spare);
 }
 
-static int check_blocks(struct execmem_pool *pool, struct check *check)
+static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
 {
 	unsigned long nr_blocks = 0, nr_huge = 0, empty = 0;
 	size_t reserved = 0, used = 0;
@@ -995,7 +998,7 @@ static int check_blocks(struct execmem_pool *pool, struct check *check)
  */
 int execmem_pool_check(struct execmem_pool *pool)
 {
-	struct check check = {};
+	struct execmem_check check = {};
 	int broken;
 
 	spin_lock(&pool->lock);
@@ -1211,6 +1214,8 @@ static void __init decide_on_huge(struct execmem_info *info)
 		if (execmem_guard)
 			info->ranges[i].flags |= EXECMEM_GUARD;
 	}
+	if (!IS_ENABLED(CONFIG_EXECMEM_HUGE))
+		return;
 	if (wanted && reason)
 		pr_info("no huge pages: %s\n", reason);
 	else if (wanted)
@@ -1260,6 +1265,7 @@ static bool __init execmem_validate(struct execmem_info *info)
 static void __init execmem_init_missing(struct execmem_info *info)
 {
 	struct execmem_range *classic = &info->ranges[EXECMEM_BPF_CLASSIC];
+	struct execmem_range *bpf = &info->ranges[EXECMEM_BPF];
 
 	for (int i = EXECMEM_DEFAULT + 1; i < EXECMEM_TYPE_MAX; i++) {
 		struct execmem_range *r = &info->ranges[i];
@@ -1278,7 +1284,8 @@ static void __init execmem_init_missing(struct execmem_info *info)
 	/* The same code as other BPF programs, from less trusted users */
 	if (!classic->start && !(classic->flags & EXECMEM_MERGE)) {
 		classic->flags = EXECMEM_MERGE | EXECMEM_FLUSH_PREDICTORS;
-		classic->mapto = EXECMEM_BPF;
+		classic->mapto = bpf->flags & EXECMEM_MERGE ? bpf->mapto :
+							      EXECMEM_BPF;
 	}
 }
 

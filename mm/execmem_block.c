@@ -25,15 +25,17 @@
 #define FRUGAL_BELOW	(768UL * SZ_1M)
 
 /**
- * struct attempt - what to ask vmalloc for
+ * struct execmem_attempt - what to ask vmalloc for
  * @size: in bytes
  * @align: in bytes
  * @huge: ask for huge pages
+ * @generous: more than is needed, so nobody has to be killed for it
  */
-struct attempt {
+struct execmem_attempt {
 	size_t size;
 	size_t align;
 	bool huge;
+	bool generous;
 };
 
 #ifdef CONFIG_KASAN_GENERIC
@@ -118,8 +120,9 @@ static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
 	return flags;
 }
 
-static void *map_range(struct execmem_block *block, struct attempt *attempt,
-		       unsigned long start, unsigned long end)
+static void *map_range(struct execmem_block *block,
+		       struct execmem_attempt *attempt, unsigned long start,
+		       unsigned long end)
 {
 	struct execmem_pool *pool = block->pool;
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
@@ -127,12 +130,12 @@ static void *map_range(struct execmem_block *block, struct attempt *attempt,
 
 	if (end - start < attempt->size)
 		return NULL;
-	if (attempt->huge) {
-		/* A huge page is welcome but not worth trying hard. */
+	/* What is not needed is welcome but not worth trying hard. */
+	if (attempt->generous)
 		gfp |= __GFP_NORETRY;
-		/* Without a node vmalloc divides the size by their number. */
+	/* Without a node vmalloc divides the size by their number. */
+	if (attempt->huge)
 		node = numa_mem_id();
-	}
 	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
 				    gfp, pool->range->pgprot,
 				    vmalloc_flags(pool, attempt->huge), node,
@@ -140,7 +143,8 @@ static void *map_range(struct execmem_block *block, struct attempt *attempt,
 }
 
 /* Map memory in the first of the type's address ranges that has room. */
-static bool map_pages(struct execmem_block *block, struct attempt *attempt)
+static bool map_pages(struct execmem_block *block,
+		      struct execmem_attempt *attempt)
 {
 	const struct execmem_range *range = block->pool->range;
 	void *ptr = NULL;
@@ -316,11 +320,11 @@ static bool map_shared(struct execmem_block *block, size_t size)
 	size_t page_align = max_t(size_t, range->alignment,
 				  range->flags & EXECMEM_KASAN_SHADOW ?
 				  MODULE_ALIGN : PAGE_SIZE);
-	struct attempt wanted = {
+	struct execmem_attempt wanted = {
 		.size = block_size(block, size),
 		.align = page_align,
 	};
-	struct attempt pages = {
+	struct execmem_attempt pages = {
 		.size = round_up(size, small_block(range)),
 		.align = page_align,
 	};
@@ -330,10 +334,12 @@ static bool map_shared(struct execmem_block *block, size_t size)
 		wanted.align = range->granularity;
 		wanted.huge = true;
 	}
+	wanted.generous = wanted.huge || wanted.size > pages.size;
 	if (map_pages(block, &wanted))
 		return true;
 	if (wanted.huge) {
 		wanted.huge = false;
+		wanted.generous = wanted.size > pages.size;
 		block->why_small = EXECMEM_NOT_HUGE;
 		if (map_pages(block, &wanted))
 			return true;
@@ -353,7 +359,7 @@ static bool map_shared(struct execmem_block *block, size_t size)
  */
 bool execmem_block_map(struct execmem_block *block, size_t size)
 {
-	struct attempt pages = {
+	struct execmem_attempt pages = {
 		.size = size,
 		.align = block->pool->range->alignment,
 	};

@@ -5,9 +5,16 @@
  */
 
 #include <linux/debugfs.h>
+#include <linux/kallsyms.h>
 #include <linux/seq_file.h>
 
 #include "execmem_internal.h"
+
+/* An address, or 0 for those who must not see addresses of the kernel. */
+static void *visible(struct seq_file *m, unsigned long addr)
+{
+	return kallsyms_show_value(m->file->f_cred) ? (void *)addr : NULL;
+}
 
 /* === Statistics =========================================================== */
 
@@ -77,7 +84,7 @@ static void show_map(struct seq_file *m, struct execmem_pool *pool,
 	for (int i = 0; i < EXECMEM_MAP_PARTS; i++)
 		parts[i] = part_to_char(map, i);
 	seq_printf(m, "%-12s 0x%px %8zuK %-4s %3lu%% %6lu [%s]\n", pool->name,
-		   (void *)map->start, map->size / 1024,
+		   visible(m, map->start), map->size / 1024,
 		   map->huge ? "huge" : "4k",
 		   map->nr_used * 100 / map->nr_units, map->nr_chunks, parts);
 }
@@ -112,27 +119,89 @@ static const char * const state_names[] = {
 	[EXECMEM_DYING]		= "dying",
 };
 
-static int chunks_show(struct seq_file *m, void *unused)
-{
+/**
+ * struct chunk_iter - where a reader of the list is
+ * @type: the type whose pool the chunk is in, EXECMEM_TYPE_MAX behind the last
+ * @chunk: copy of the chunk to show
+ */
+struct chunk_iter {
+	int type;
 	struct execmem_chunk chunk;
+};
 
-	seq_puts(m, "# address                size type         state  caller\n");
-	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
-		struct execmem_pool *pool = execmem_own_pool(type);
-		unsigned long addr = 0;
+/* Go to the first chunk in use at @addr or behind, or in the next pool. */
+static void *next_chunk(struct chunk_iter *iter, unsigned long addr)
+{
+	for (; iter->type < EXECMEM_TYPE_MAX; iter->type++, addr = 0) {
+		struct execmem_pool *pool = execmem_own_pool(iter->type);
 
-		while (pool && execmem_pool_next(pool, addr, &chunk)) {
-			seq_printf(m, "0x%px %8zu %-12s %-6s %pS\n",
-				   (void *)chunk.start, chunk.size,
-				   execmem_type_name(chunk.type),
-				   state_names[chunk.state], chunk.caller);
-			addr = chunk.start + chunk.size;
-			cond_resched();
-		}
+		if (pool && execmem_pool_next(pool, addr, &iter->chunk))
+			return iter;
 	}
+	return NULL;
+}
+
+/* Comes back to where it was, unless it begins. */
+static void *chunks_start(struct seq_file *m, loff_t *pos)
+{
+	struct chunk_iter *iter = m->private;
+
+	if (!*pos) {
+		iter->type = -1;
+		return SEQ_START_TOKEN;
+	}
+	return iter->type < EXECMEM_TYPE_MAX ? iter : NULL;
+}
+
+static void *chunks_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct chunk_iter *iter = m->private;
+
+	++*pos;
+	if (v == SEQ_START_TOKEN) {
+		iter->type = 0;
+		return next_chunk(iter, 0);
+	}
+	return next_chunk(iter, iter->chunk.start + iter->chunk.size);
+}
+
+static void chunks_stop(struct seq_file *m, void *v)
+{
+}
+
+static int chunks_show(struct seq_file *m, void *v)
+{
+	struct execmem_chunk *chunk = &((struct chunk_iter *)m->private)->chunk;
+
+	if (v == SEQ_START_TOKEN)
+		seq_puts(m, "# address                size type         state  caller\n");
+	else
+		seq_printf(m, "0x%px %8zu %-12s %-6s %pS\n",
+			   visible(m, chunk->start), chunk->size,
+			   execmem_type_name(chunk->type),
+			   state_names[chunk->state], chunk->caller);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(chunks);
+
+static const struct seq_operations chunks_sops = {
+	.start	= chunks_start,
+	.next	= chunks_next,
+	.stop	= chunks_stop,
+	.show	= chunks_show,
+};
+
+static int chunks_open(struct inode *inode, struct file *file)
+{
+	return seq_open_private(file, &chunks_sops, sizeof(struct chunk_iter));
+}
+
+static const struct file_operations chunks_fops = {
+	.owner		= THIS_MODULE,
+	.open		= chunks_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release_private,
+};
 
 /* === Validator ============================================================ */
 

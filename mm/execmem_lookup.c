@@ -221,10 +221,12 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 		return false;
 	/*
 	 * The start is cleared before the end, see execmem_mark_dead(). If it
-	 * is still there, the end was not another chunk's.
+	 * is still there, or there again, and no other is before the end, both
+	 * are of one chunk.
 	 */
 	smp_rmb();
-	return test_bit(*first, block->starts);
+	return test_bit(*first, block->starts) &&
+		find_next_bit(block->starts, *last + 1, *first + 1) > *last;
 }
 
 bool execmem_lookup(unsigned long addr, struct execmem_area *area)

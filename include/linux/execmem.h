@@ -66,7 +66,7 @@ enum execmem_type {
  * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, begin with small blocks until what
  *	is used justifies huge pages, as on every machine with little memory
  * @EXECMEM_GUARD: give each chunk of a shared type a block and a guard page of
- *	its own; set by the boot parameter execmem=guard
+ *	its own; not for tables, set by the boot parameter execmem=guard
  */
 enum execmem_range_flags {
 	EXECMEM_KASAN_SHADOW	= (1 << 0),
@@ -84,14 +84,14 @@ enum execmem_range_flags {
 /**
  * struct execmem_range - how an architecture wants one type to be handled
  * @start: start of the address range
- * @end: end of the address range
+ * @end: end of the address range, the first address behind it
  * @fallback_start: start of a second range, used when the first is exhausted
  * @fallback_end: end of the second range
  * @pgprot: protection that new memory is mapped with. Memory of a shared type
  *	is written once under this protection, which therefore must not be
  *	executable, and then gets what @flags say.
- * @alignment: alignment of allocations, in bytes. For a shared type also the
- *	unit that sizes are rounded up to; a power of two.
+ * @alignment: alignment of allocations, in bytes, a power of two. For a shared
+ *	type also the unit that sizes are rounded up to.
  * @granularity: size of a block, in bytes, a power of two, at least a page and,
  *	with %EXECMEM_HUGE, at least what one huge page maps. A type
  *	is shared when this is larger than @alignment: its chunks are cut from
@@ -107,7 +107,8 @@ enum execmem_range_flags {
  *	trap when executed. May sleep, returns 0 or an error. %NULL is memset()
  *	to zero, which does not do for %EXECMEM_READONLY.
  * @trap: as @invalidate, but for memory that is still plainly writable and not
- *	yet executable. %NULL is memset() to zero.
+ *	yet executable. %NULL is memset() to zero, which does for %EXECMEM_EXEC
+ *	only where zero is no valid instruction.
  */
 struct execmem_range {
 	unsigned long   start;
@@ -172,7 +173,8 @@ struct execmem_area {
  * permissions are up to the caller.
  *
  * Context: Process context, may sleep. May be called with text_mutex held: no
- *	text is patched to allocate.
+ *	text is patched to allocate. Interrupts are enabled, as TLBs may be flushed
+ *	on all CPUs.
  * Return: the memory, aligned as the architecture's table says (there is no way
  *	to ask for more), or %NULL when
  *	@type is unknown, @size is zero or larger than the address range, or
@@ -192,8 +194,9 @@ void *execmem_alloc(enum execmem_type type, size_t size);
  * someone frees it meanwhile. Memory of a type that is not shared has to be
  * writable still.
  *
- * Context: Process context, may sleep, as the architecture's fill hook does. On
- *	x86, powerpc and riscv it takes text_mutex, which must not be held.
+ * Context: Process context, may sleep, as the architecture's fill hook does.
+ *	text_mutex must not be held for a shared type: the hooks of x86, powerpc
+ *	and riscv take it.
  * Return: 0, -EINVAL when the range is not completely inside one live chunk or
  *	the chunk is sealed (nothing is written then, and the first such mistake
  *	is reported), or what the architecture's hook returned
@@ -208,7 +211,7 @@ int execmem_fill(void *dst, const void *src, size_t len);
  * be used to rewrite code which is live. A fill that has begun is not waited
  * for: do not seal what is being filled.
  *
- * Context: Process context.
+ * Context: Process context, does not sleep. May be called with text_mutex held.
  */
 void execmem_seal(void *ptr);
 
@@ -216,27 +219,30 @@ void execmem_seal(void *ptr);
  * execmem_free - free a chunk, sealed or not
  * @ptr: the address execmem_alloc() returned, or %NULL
  *
- * The chunk is overwritten with trapping bytes before its addresses can be
- * reused. The caller must have waited until nobody executes the code any more
+ * A chunk of a shared type is overwritten with trapping bytes before its
+ * addresses can be reused. The caller must have waited until nobody executes the code any more
  * or holds its address, since the allocator waits for no grace period:
  *
  * ================== =====================================================
  * module text        synchronize_rcu() after the module left all lists
  * module data        the same
- * kprobes            synchronize_rcu_tasks(), as tasks can be preempted
- *                    while they execute a slot
+ * kprobes            synchronize_rcu(), for optimized ones
+ *                    synchronize_rcu_tasks() before
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
- * BPF programs       call_rcu(); call_rcu_tasks_trace() first if the program
- *                    can sleep
- * BPF trampolines    call_rcu_tasks_trace() and call_rcu_tasks(), as programs in
- *                    them can sleep and tasks be preempted in them
- * struct_ops images  synchronize_rcu(), then synchronize_rcu_tasks()
+ * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
+ * also classic       sleep, and then a work item
+ * BPF trampolines    call_rcu_tasks(), as tasks can be preempted in them, and
+ *                    before that either call_rcu_tasks_trace(), as programs in
+ *                    them can sleep, or their count of users and a first
+ *                    call_rcu_tasks()
+ * struct_ops images  both synchronize_rcu() and synchronize_rcu_tasks()
  * BPF dispatchers    synchronize_rcu() before a half is filled again; never freed
  * ================== =====================================================
  *
  * Memory that never became reachable can be freed at once. An address that is
- * not the start of a live chunk is reported and ignored.
+ * not the start of a live chunk is ignored, and the first one is reported. What
+ * cannot be overwritten is never used again.
  *
  * Context: Process context, may sleep. A call from an interrupt is reported and
  *	leaks the memory. For shared types text_mutex must not be held, as for
@@ -250,9 +256,10 @@ void execmem_free(void *ptr);
  * @addr: any address
  * @area: where to describe the chunk
  *
- * A chunk is live from execmem_alloc() until execmem_free() begins. While a
- * chunk is being allocated or freed, the answer for its addresses may be either,
- * and the size may be wrong; for any other chunk it is right at any time.
+ * A chunk is live from execmem_alloc() until execmem_free() begins. For a chunk
+ * that is neither allocated nor freed during the lookup the answer is right.
+ * Otherwise it may be either, and the size may be wrong; for free memory that
+ * takes chunks on both sides of it which come and go during the lookup.
  *
  * Context: Any, including NMI. Takes no lock. The time it takes grows with the
  *	distance of @addr from the start and the end of the chunk.
@@ -272,12 +279,14 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area);
  */
 size_t execmem_chunk_align(enum execmem_type type);
 
+/* For __free(execmem), see linux/cleanup.h */
 DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));
 
 /*
  * Flushes the indirect branch predictors of all CPUs. An architecture that
  * needs it for %EXECMEM_FLUSH_PREDICTORS points the static call at its routine,
- * which is called with interrupts enabled and no lock held, and enables the key.
+ * which is called with interrupts enabled and no lock of the allocator held, and
+ * enables the key.
  */
 void execmem_pred_flush(void);
 DECLARE_STATIC_CALL(execmem_pred_flush, execmem_pred_flush);

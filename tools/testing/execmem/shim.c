@@ -128,6 +128,16 @@ void rcu_read_unlock(void)
 	rcu_readers--;
 }
 
+/* Where a reader's next look may see what another thread did meanwhile */
+void shim_rmb(void)
+{
+	unsigned int readers = rcu_readers;
+
+	rcu_readers = 0;
+	run_once(&shim.in_lookup);
+	rcu_readers = readers;
+}
+
 /* There is one thread, so nobody reads unless the caller does. */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {

@@ -72,6 +72,7 @@ struct execmem_block;
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
+ * @in_lookup: called once, in the middle of the next lookup
  * @before_mutex: called once, when somebody wants the next mutex
  * @mapped: told about each new block
  * @unmapping: told about each block that is given back, before it is
@@ -94,6 +95,7 @@ struct shim {
 	void (*in_fill)(void);
 	void (*in_invalidate)(void);
 	void (*in_flush)(void);
+	void (*in_lookup)(void);
 	void (*before_mutex)(void);
 	void (*mapped)(struct execmem_block *block);
 	void (*unmapping)(struct execmem_block *block);
@@ -206,7 +208,9 @@ static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
 
 #define smp_mb__before_atomic()	barrier()
 #define smp_mb__after_atomic()	barrier()
-#define smp_rmb()		barrier()
+#define smp_rmb()		shim_rmb()
+
+void shim_rmb(void);
 
 unsigned long find_next_bit(const unsigned long *map, unsigned long size,
 			    unsigned long offset);

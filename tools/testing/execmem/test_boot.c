@@ -62,6 +62,20 @@ static void test_boot_merges_types(void)
 	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC) && !wants_flush(EXECMEM_BPF));
 }
 
+/* Reproducer: the classic type followed BPF, which was merged itself. */
+static void test_boot_merges_bpf(void)
+{
+	arch_table = mixed_table(SMALL);
+	arch_table->ranges[EXECMEM_BPF] = (struct execmem_range) {
+		.flags = EXECMEM_MERGE,
+		.mapto = EXECMEM_MODULE_TEXT,
+	};
+	EXPECT(kernel_boot());
+	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC));
+}
+
 static void test_boot_rejects_bad_table(void)
 {
 	const enum execmem_type text = EXECMEM_MODULE_TEXT;
@@ -153,6 +167,7 @@ void run_boot_tests(void)
 	RUN(boot_without_table);
 	RUN(boot_with_default_only);
 	RUN(boot_merges_types);
+	RUN(boot_merges_bpf);
 	RUN(boot_rejects_bad_table);
 	RUN(boot_huge);
 	RUN(boot_parameter_off);

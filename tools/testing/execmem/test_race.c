@@ -198,6 +198,39 @@ static void test_alloc_while_other_fills_block(void)
 	release(taken);
 }
 
+/* What is between is free all the time, whatever comes and goes before it. */
+static void take_shorter(void)
+{
+	taken = alloc_text(64);
+}
+
+static void free_then_take_shorter(void)
+{
+	release(victim);
+	shim.in_lookup = take_shorter;
+}
+
+/*
+ * Reproducer: the start of one chunk and the end of another one passed for a
+ * chunk when a third one began where the first had been.
+ */
+static void test_lookup_of_free_memory_during_reuse(void)
+{
+	struct execmem_area area;
+	unsigned long gap, other;
+
+	start();
+	victim = alloc_text(256);
+	gap = alloc_text(256);
+	other = alloc_text(128);
+	release(gap);
+	shim.in_lookup = free_then_take_shorter;
+	EXPECT(!execmem_lookup(gap + 128, &area));
+	EXPECT(taken == victim && !shim.in_lookup);
+	release(taken);
+	release(other);
+}
+
 void run_race_tests(void)
 {
 	RUN(free_during_fill);
@@ -210,4 +243,5 @@ void run_race_tests(void)
 	RUN(double_free_during_invalidate);
 	RUN(alloc_while_other_grows);
 	RUN(alloc_while_other_fills_block);
+	RUN(lookup_of_free_memory_during_reuse);
 }
