@@ -197,8 +197,10 @@ checkout_at() {
 	git -C "$CHECK" clean -qfd
 }
 
-# prepare VARIANT: configure at the commit checked out.  Symbols of later
-# commits are not there yet, so none is checked.
+# prepare VARIANT [DIR LINE...]: configure at the commit checked out, in out-DIR,
+# with more lines for the configuration and `extra_args` for make.  Symbols of
+# later commits are not there yet, so none is checked.
+extra_args=()
 prepare() {
 	case $1 in
 	riscv|powerpc)
@@ -212,9 +214,13 @@ prepare() {
 		;;
 	*)	variant "$1" ;;
 	esac
-	src=$CHECK out=$CHECK/out-$1
+	make_args+=("${extra_args[@]}")
+	src=$CHECK out=$CHECK/out-${2:-$1}
 	mkdir -p "$out"
-	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done >"$out/wanted.config"
+	{
+		for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done
+		printf '%s\n' "${@:3}"
+	} >"$out/wanted.config"
 	kmake -s KCONFIG_ALLCONFIG="$out/wanted.config" KCONFIG_CONFIG="$out/new.config" \
 		allnoconfig >/dev/null 2>&1
 	write_if_changed "$out/.config" <"$out/new.config"
@@ -296,6 +302,43 @@ gate_cross() {
 		build_objects "$1" "$a" >"$scratch/build" || { grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
 		! grep -m 5 -A3 'warning:' "$scratch/build" || return 1
 	done
+}
+
+# NAME|VARIANT|MAKE ARGUMENTS|CONFIGURATION: lines, separated by ";", of which the
+# first one says what it is about, and has to survive
+configs() {
+	cat <<-'E'
+	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y
+	kmsan|x86|CC=clang|CONFIG_KMSAN=y
+	kcfi|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
+	small|x86||# CONFIG_EXECMEM_HUGE is not set;# CONFIG_EXECMEM_DEBUG is not set
+	no-modules|x86||# CONFIG_MODULES is not set
+	no-debugfs|x86||# CONFIG_DEBUG_FS is not set;# CONFIG_KUNIT is not set
+	32bit|x86|ARCH=i386|CONFIG_X86_32=y;# CONFIG_64BIT is not set
+	nommu|riscv||# CONFIG_MMU is not set;CONFIG_NONPORTABLE=y
+	E
+}
+
+# Of its own, with `full`: the allocator compiles in other configurations.
+gate_configs() {
+	local tip name variant args lines line objects bad=0
+
+	need_packages clang lld
+	tip=$(assemble "$1")
+	checkout_at "$tip"
+	while IFS='|' read -r name variant args lines; do
+		IFS=';' read -ra line <<<"$lines"
+		IFS=' ' read -ra extra_args <<<"$args"
+		prepare "$variant" "config-$name" "${line[@]}"
+		if ! grep -qxF "${line[0]}" "$out/.config"; then
+			echo "$name: '${line[0]}' did not survive"; bad=1; continue
+		fi
+		objects=(mm/execmem.o mm/execmem_block.o mm/execmem_lookup.o kernel/bpf/core.o)
+		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o)
+		kmake -s "${objects[@]}" >"$scratch/build" 2>&1 || { echo "$name:"; grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; bad=1; }
+		! grep -m 5 -A3 'warning:' "$scratch/build" || { echo "$name warns"; bad=1; }
+	done < <(configs)
+	return $bad
 }
 
 # Of its own: after every patch the kernel builds as a whole and boots.

@@ -45,7 +45,7 @@ kmake() {
 	nice make -C "$src" O="$out" ARCH="$arch" "CC=ccache gcc" "HOSTCC=ccache gcc" \
 		LOCALVERSION= KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
 		KCFLAGS=-fno-var-tracking KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP=@0 \
-		"${make_args[@]}" -j"$JOBS" "$@"
+		"${make_args[@]}" -j"$JOBS" "$@" </dev/null
 }
 
 # lost_symbols WANTED CONFIG: every line of WANTED that CONFIG does not honour

@@ -393,6 +393,21 @@ static void test_alloc_unit_of_one_byte(void)
 	EXPECT(!bytes.nr_blocks);
 }
 
+/* Where all addresses are in the range no size is absurd, but rounding up wraps. */
+static void test_alloc_refuses_size_that_wraps(void)
+{
+	struct execmem_pool all;
+	struct execmem_range range;
+
+	start();
+	range = *pool->range;
+	range.start = 0;
+	range.end = -1UL;
+	execmem_pool_init(&all, "all", EXECMEM_BPF, &range);
+	EXPECT(!execmem_pool_alloc(&all, TYPE, range.end - 5, 1, false));
+	EXPECT(all.stats.failures == 1 && !all.nr_blocks);
+}
+
 /*
  * Reproducer: a free merged its chunk with the next one before max_free of the
  * chunk itself was right. Removing the next one can rotate the tree, which
@@ -428,6 +443,7 @@ void run_basic_tests(void)
 	RUN(alloc_aligned_in_new_block);
 	RUN(alloc_larger_than_block);
 	RUN(alloc_unit_of_one_byte);
+	RUN(alloc_refuses_size_that_wraps);
 	RUN(alloc_bad_input);
 	RUN(alloc_before_boot);
 	RUN(free_merges_neighbours);
