@@ -47,7 +47,7 @@ test_selftest() {
 
 # The main job, against the boot switch
 test_run() { "$DEV/run.sh"; }
-test_bench() { "$DEV/bench.sh"; }
+test_bench() { "$DEV/bench.sh" --recorded; }
 test_observe() {
 	"$DEV/kernel.sh" x86
 	"$DEV/kernel.sh" x86 scripts_gdb

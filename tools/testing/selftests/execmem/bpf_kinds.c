@@ -136,14 +136,14 @@ static int load(int prog_type, int attach_type, int btf_id)
 	if (fd < 0 && errno == EINVAL)
 		skip("such programs");
 	if (fd < 0)
-		die("cannot load a program");
+		die("BPF_PROG_LOAD");
 	return fd;
 }
 
 static void run(union bpf_attr *attr, unsigned int expected)
 {
 	if (sys_bpf(BPF_PROG_TEST_RUN, attr))
-		die("cannot run a program");
+		die("BPF_PROG_TEST_RUN");
 	if (attr->test.retval == expected)
 		return;
 	fprintf(stderr, "bpf_kinds: got %u instead of %u\n", attr->test.retval,
@@ -166,7 +166,7 @@ static void run_trampoline(void)
 	union bpf_attr attr = { .test = { .prog_fd = fd } };
 
 	if (sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attach) < 0)
-		die("cannot attach a program");
+		die("BPF_RAW_TRACEPOINT_OPEN");
 	run(&attr, 1 << 16 | (VALUE + SECOND_FUNCTION));
 }
 
