@@ -310,7 +310,7 @@ configs() {
 	cat <<-'E'
 	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y
 	kmsan|x86|CC=clang|CONFIG_KMSAN=y
-	kcfi|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
+	clang|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
 	small|x86||# CONFIG_EXECMEM_HUGE is not set;# CONFIG_EXECMEM_DEBUG is not set
 	no-modules|x86||# CONFIG_MODULES is not set
 	no-debugfs|x86||# CONFIG_DEBUG_FS is not set;# CONFIG_KUNIT is not set
