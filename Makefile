@@ -6,7 +6,7 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory arm64 check-full
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -34,7 +34,7 @@ check:		## gates: round trip, style, every patch builds (G=NAME for one)
 	@dev/check.sh $(G)
 
 check-full:	## every patch builds as a whole kernel and boots, the allocator in other configurations (an hour)
-	@dev/check.sh configs full
+	@dev/check.sh cross configs full
 
 arm64:		## test_bpf on arm64 says what it said without the series
 	@dev/test.sh arm64
@@ -42,7 +42,10 @@ arm64:		## test_bpf on arm64 says what it said without the series
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
 
-kernel:		## build a kernel (V=x86, x86-base, x86-debug, arm64, arm64-base)
+modules:	## load and unload a few hundred real modules: mappings, broadcasts, memory
+	@dev/modules.sh
+
+kernel:		## build a kernel (V=x86, x86-base, x86-debug, x86-modules, arm64, arm64-base)
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")

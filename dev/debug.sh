@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Under the checkers: KUnit, the kselftest and test_bpf must pass on a kernel with
+# Under the checkers: KUnit, the kselftest, test_bpf and the modules of
+# dev/modules.some must pass on a kernel with
 # KASAN, kmemleak, lockdep and the validator after each operation, and with a
 # guard page behind each chunk (execmem=guard).  Mistakes made on purpose must be
 # reported.  dev/debug.sh [STEP...]
@@ -55,6 +56,8 @@ main() {
 	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
 	step selftest selftest x86-debug ""
 	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
+	step modules vm x86-debug modules -c 4 -f "$DEV/modules.some:modules.list" \
+		-- modules-job.sh
 	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
 	step selftest-guard selftest x86 execmem=guard
 	step plant-none plant x86-debug none ""

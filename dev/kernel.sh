@@ -4,6 +4,8 @@
 #   x86 arm64              with the series, source in build/linux
 #   x86-base arm64-base    without it, source in build/linux-base
 #   x86-debug              with the series and the heavy checkers
+#   x86-modules            with the series and some hundred modules
+#   x86-modules-base       the same modules without it
 # The objects are in build/VARIANT.  Without a target: image and modules.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -11,7 +13,7 @@
 variant() {
 	make_args=()
 	case $1 in
-	x86|x86-base|x86-debug)
+	x86|x86-base|x86-debug|x86-modules*)
 		arch=x86_64 image=bzImage
 		need_packages gcc libc6-dev lz4 dwarves
 		;;
@@ -20,7 +22,7 @@ variant() {
 		need_packages gcc gcc-aarch64-linux-gnu libc6-dev
 		make_args=(CROSS_COMPILE=aarch64-linux-gnu- "CC=ccache aarch64-linux-gnu-gcc")
 		;;
-	*)	die "unknown variant '$1'; one of x86 x86-base x86-debug arm64 arm64-base" ;;
+	*)	die "unknown variant '$1'; see the first lines of $0" ;;
 	esac
 	need_packages make flex bison bc cpio perl libelf-dev libssl-dev ccache python3
 
@@ -34,6 +36,7 @@ variant() {
 	*)	src=$LINUX ;;
 	esac
 	[ "${1#*-}" != debug ] || fragments+=(debug)
+	[ "${1%-base}" != x86-modules ] || fragments+=(modules)
 
 	# Below the source (ignored by its git), so that paths are "../"; see lib.sh
 	out=$src/out-$1
@@ -46,6 +49,19 @@ kmake() {
 		LOCALVERSION= KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
 		KCFLAGS=-fno-var-tracking KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP=@0 \
 		"${make_args[@]}" -j"$JOBS" "$@" </dev/null
+}
+
+# last_lines: of several lines for one symbol the last one counts
+last_lines() {
+	tac | awk '
+	/^(# )?CONFIG_/ {
+		name = $0
+		sub(/^# /, "", name)
+		sub(/[= ].*/, "", name)
+		if (seen[name]++)
+			next
+	}
+	{ print }' | tac
 }
 
 # lost_symbols WANTED CONFIG: every line of WANTED that CONFIG does not honour
@@ -62,7 +78,7 @@ lost_symbols() {
 configure() {
 	local f lost
 
-	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done |
+	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done | last_lines |
 		write_if_changed "$out/wanted.config"
 	if [ "$out/.config" -nt "$out/wanted.config" ] &&
 	   [ -z "$(lost_symbols "$out/wanted.config" "$out/.config")" ]; then

@@ -3,7 +3,7 @@
 # The main job, once with execmem on and once with the boot switch off, side by
 # side: dev/run.sh [--base].  With --base a third column is the kernel without the
 # series, and the result of its test suite is recorded as the one to reach.
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/report.sh"
 
 OUT=$BUILD/run
 EXPECTED=$DEV/guest/test_bpf.expected	# what test_bpf says on the unpatched kernel
@@ -25,53 +25,7 @@ boot_part() {
 		-f "$OUT/execmem" -- main-job.sh "$1" >"$OUT/$3.$1" 2>"$OUT/$3.$1.err"
 }
 
-# Read by both tables below: value[column, name] from the jobs, and expressions
-# over them, "x", "x - y + 2 * z" or "x / 1000".  Broadcasts are printed by the
-# job only where there were some, so these names count as 0; any other missing
-# name makes the result empty and is noted in `missing`.
-AWK_VALUES='
-function read_values(file, column,    line, w) {
-	while ((getline line < file) > 0) {
-		split(line, w, " ")
-		value[column, w[1]] = w[2]
-		seen[w[1]] = 1
-	}
-}
-function term(name, column) {
-	if (name ~ /^[0-9]+$/)
-		return name
-	if ((column, name) in value)
-		return value[column, name]
-	if (name !~ /\.(tlb|sync_core|ibpb)\./)
-		missing = missing " " name
-	return 0
-}
-function compute(expr, column,    w, n, i, sum, sign, product) {
-	missing = ""
-	n = split(expr, w, " ")
-	sign = 1
-	sum = 0
-	for (i = 1; i <= n; i++) {
-		if (w[i] == "+" || w[i] == "-") {
-			sign = w[i] == "+" ? 1 : -1
-			continue
-		}
-		product = term(w[i], column)
-		if (w[i + 1] == "*")
-			product *= term(w[i + 2], column)
-		else if (w[i + 1] == "/")
-			product = int(product / w[i + 2])
-		if (w[i + 1] ~ /^[*\/]$/)
-			i += 2
-		sum = n == 1 ? product : sum + sign * product
-	}
-	return missing == "" ? sum : ""
-}
-function trim(s) { gsub(/^[ \t]+|[ \t]+$/, "", s); return s }
-'
-
-# What | expression | "less" when less is better, "ratio" to print just that.
-# "@ PHASE KIND WHAT" stands for one row per caller, "# TEXT" is a remark.
+# See report() and check() in dev/report.sh for the format.
 rows() {
 	cat <<-'E'
 	= The fleet
@@ -118,70 +72,7 @@ rows() {
 	E
 }
 
-# report LABEL...: the table, with the ratio of the first column to the last one,
-# and in plain words where the first is worse than the last
-report() {
-	rows | awk -F'|' -v labels="$*" -v dir="$OUT" "$AWK_VALUES"'
-	function row(what, expr, kind,    i, v, any, line, ratio, x, y) {
-		for (i = 1; i <= nr; i++) {
-			v = compute(expr, label[i])
-			any = any v
-			line = line sprintf(" %12s", v == "" ? "n/a" : v)
-			if (i == 1)
-				x = v
-			y = v
-		}
-		if (any == "")
-			return
-		if (kind != "" && x != "" && y != "" && y + 0 != 0)
-			ratio = sprintf("%.2f", x / y)
-		printf "  %-42s%s %8s\n", what, line, ratio
-		if (kind == "less" && x != "" && y != "" && x + 0 > y + 0)
-			worse[++nr_worse] = where ", " trim(what) ": " x " against " y
-	}
-	function callers(phase, kind, title,    prefix, name, n, i, j, t) {
-		prefix = phase "." kind "."
-		where = "TLB flushes, " title
-		print "  " title
-		for (t in seen)
-			if (index(t, prefix) == 1)
-				name[++n] = substr(t, length(prefix) + 1)
-		for (i = 2; i <= n; i++)
-			for (j = i; j > 1 && name[j] < name[j - 1]; j--) {
-				t = name[j]; name[j] = name[j - 1]; name[j - 1] = t
-			}
-		for (i = 1; i <= n; i++)
-			row("    " name[i], prefix name[i], "ratio")
-		row("    all together", phase "." kind "_total", "less")
-	}
-	BEGIN {
-		nr = split(labels, label, " ")
-		printf "%-44s", ""
-		for (i = 1; i <= nr; i++) {
-			read_values(dir "/" label[i], label[i])
-			printf " %12s", label[i]
-		}
-		printf " %8s\n", "ratio"
-	}
-	/^# / { print "  (" substr($0, 3) ")"; next }
-	/^= / { where = substr($0, 3); print "\n" where; next }
-	/^@ / {
-		split($0, w, " ")
-		sub(/^@ [^ ]+ [^ ]+ /, "")
-		callers(w[2], w[3], $0)
-		next
-	}
-	{ sub(/ +$/, "", $1); row($1, $2, trim($3)) }
-	END {
-		print "\nWhere " label[1] " is worse than " label[nr]
-		for (i = 1; i <= nr_worse; i++)
-			print "  " worse[i]
-		if (!nr_worse)
-			print "  nowhere, in what is counted here"
-	}'
-}
-
-# What must hold with execmem on: what | expression | relation | expression
+# What must hold with execmem on
 checks() {
 	cat <<-'E'
 	every program has exactly the listed size | fleet.wrong_size | == | 0
@@ -200,20 +91,6 @@ checks() {
 	E
 }
 
-check() {
-	checks | awk -F'|' -v a="$1" -v dir="$OUT" "$AWK_VALUES"'
-	BEGIN { read_values(dir "/" a, a) }
-	{
-		x = compute($2, a); lost = missing
-		y = compute($4, a); lost = lost missing
-		good = lost == "" && (trim($3) == "==" ? x == y : x <= y)
-		printf "  %s  %-46s %s %s %s%s\n", good ? "pass" : "FAIL", $1, x, trim($3), y,
-			lost == "" ? "" : "(missing:" lost ")"
-		bad += !good
-	}
-	END { exit bad > 0 }'
-}
-
 suite_of() { grep '^suite\.' "$OUT/$1" | sort; }
 
 # The suite must end as it does on the unpatched kernel, whose result is recorded.
@@ -229,21 +106,6 @@ check_suite() {
 	fi
 }
 
-# boot_all LABEL...: two at a time
-boot_all() {
-	local label variant pids=() bad=0
-
-	for label; do
-		variant=x86
-		[ "$label" != unpatched ] || variant=x86-base
-		[ ${#pids[@]} -lt 2 ] || { wait "${pids[0]}" || bad=1; pids=("${pids[@]:1}"); }
-		boot "$label" $variant "$([ $variant != x86 ] || echo "$label")" &
-		pids+=($!)
-	done
-	for label in "${pids[@]}"; do wait "$label" || bad=1; done
-	[ $bad = 0 ] || { cat "$OUT"/*.err >&2; die "a VM failed"; }
-}
-
 main() {
 	local on=execmem=on off=execmem=off columns bad=0 start c
 
@@ -257,19 +119,19 @@ main() {
 	mkdir -p "$OUT"
 	gcc -static -O2 -Wall -o "$OUT/execmem" "$LINUX/tools/mm/execmem.c"
 	start=$SECONDS
-	boot_all "${columns[@]}"
+	boot_all x86 "${columns[@]}"
 
 	echo "1000 BPF programs and test_bpf on $CPUS CPUs (QEMU TCG), kernel" \
 		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"
 	echo
-	report "${columns[@]}"
+	rows | report "${columns[@]}"
 	[ ${#columns[@]} = 2 ] || suite_of unpatched >"$EXPECTED"
 	echo
 	echo "With $on, as tools/mm/execmem shows it"
 	sed -n 's/^|/  /p' "$OUT/$on"
 	echo
 	echo "Checks"
-	check $on || bad=1
+	checks | check $on || bad=1
 	for c in "${columns[@]}"; do check_suite "$c" || bad=1; done
 	echo
 	echo "Took $((SECONDS - start)) s.  Verdict: $([ $bad = 0 ] && echo pass || echo FAIL)"

@@ -7,7 +7,7 @@
 
 # Kernels are built by the first that needs them, so next to each of these comes
 # one that needs none or another one.
-TESTS="smoke harness check fuzz kunit selftest run memory observe bench plumbing"
+TESTS="smoke harness check fuzz kunit selftest run memory modules observe bench plumbing"
 
 test_check() { "$DEV/check.sh"; }
 test_plumbing() { "$DEV/tests/vm"; }
@@ -54,6 +54,7 @@ test_observe() {
 	"$DEV/tests/observe"
 }
 test_memory() { "$DEV/memory.sh"; }
+test_modules() { "$DEV/modules.sh" --some; }
 
 # test_bpf_on VARIANT: what it says, and on which version
 test_bpf_on() {

@@ -735,6 +735,19 @@ static void merged_type_shares_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
 }
 
+static void alloc_aligns_for_types(struct kunit *test)
+{
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		void *ptr = execmem_alloc_aligned(type, UNIT, 1024);
+
+		KUNIT_EXPECT_NOT_NULL(test, ptr);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)ptr, 1024));
+		execmem_free(ptr);
+	}
+	KUNIT_EXPECT_NULL(test, execmem_alloc_aligned(EXECMEM_BPF, UNIT, 0));
+	KUNIT_EXPECT_NULL(test, execmem_alloc_aligned(EXECMEM_BPF, UNIT, 96));
+}
+
 static void every_type_has_memory(struct kunit *test)
 {
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
@@ -1940,6 +1953,34 @@ static unsigned int copy_blocks(struct execmem_pool *pool,
 	return nr;
 }
 
+/* What is sealed is read-only until it is freed, and its alias with it. */
+static void sealed_pages_are_read_only(struct kunit *test)
+{
+	struct execmem_pool *pool;
+	unsigned long addr;
+	void *ptr;
+
+	require_page_tables(test);
+	pool = execmem_pool_of(EXECMEM_MODULE_RO_AFTER_INIT);
+	if (!pool->shared || !pool->range->seal)
+		kunit_skip(test, "no type that is sealed by permissions");
+
+	ptr = execmem_alloc(EXECMEM_MODULE_RO_AFTER_INIT, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	addr = (unsigned long)ptr;
+	memset(ptr, 1, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, mapping_of(addr, PAGE_SIZE).writable, PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, execmem_seal(ptr), 0);
+	KUNIT_EXPECT_EQ(test, mapping_of(addr, PAGE_SIZE).writable, 0);
+	KUNIT_EXPECT_EQ(test, mapping_of(addr, PAGE_SIZE).exec, 0);
+	addr = (unsigned long)page_address(vmalloc_to_page(ptr));
+	KUNIT_EXPECT_EQ(test, mapping_of(addr, PAGE_SIZE).writable, 0);
+
+	execmem_free(ptr);
+	KUNIT_EXPECT_EQ(test, mapping_of(addr, PAGE_SIZE).writable, PAGE_SIZE);
+}
+
 /* The permissions of types that are not shared are up to others, except W+X. */
 static void live_blocks_are_sane(struct kunit *test)
 {
@@ -1960,7 +2001,8 @@ static void live_blocks_are_sane(struct kunit *test)
 
 			KUNIT_EXPECT_EQ(test, mapping_of(b->start, b->size).wx,
 					0);
-			if (pool->shared)
+			/* Chunks differ where their owners have sealed some. */
+			if (pool->shared && !pool->range->seal)
 				expect_block_is_sane(test, b, pool->range);
 		}
 	}
@@ -2018,9 +2060,20 @@ static void break_up_huge_pages(struct kunit *test, struct hoard *hoard)
 	}
 }
 
-static void exhaust_huge_pages(struct kunit *test, struct hoard *hoard)
+static void hoard_huge_pages(struct hoard *hoard)
 {
 	struct page *page;
+
+	/* Other CPUs keep a few for themselves. */
+	drain_all_pages(NULL);
+	while ((page = alloc_huge_page())) {
+		list_add(&page->lru, &hoard->huge);
+		hoard->nr++;
+	}
+}
+
+static void exhaust_huge_pages(struct kunit *test, struct hoard *hoard)
+{
 	int err;
 
 	INIT_LIST_HEAD(&hoard->huge);
@@ -2029,13 +2082,23 @@ static void exhaust_huge_pages(struct kunit *test, struct hoard *hoard)
 	KUNIT_ASSERT_EQ(test, err, 0);
 
 	break_up_huge_pages(test, hoard);
-	/* Other CPUs keep a few for themselves. */
-	drain_all_pages(NULL);
-	while ((page = alloc_huge_page())) {
-		list_add(&page->lru, &hoard->huge);
-		hoard->nr++;
-	}
+	hoard_huge_pages(hoard);
 	kunit_info(test, "took %lu huge pages", hoard->nr);
+}
+
+/* Take a chunk. Where a huge page was freed meanwhile, hoard it and try again. */
+static void *take_without_huge(struct kunit *test, struct execmem_pool *pool,
+			       struct hoard *hoard, size_t size)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		void *ptr = take(test, pool, size);
+
+		if (!pool->nr_huge)
+			return ptr;
+		give(test, pool, ptr);
+		hoard_huge_pages(hoard);
+	}
+	kunit_skip(test, "somebody frees huge pages all the time");
 }
 
 static void alloc_without_huge_pages(struct kunit *test)
@@ -2056,13 +2119,13 @@ static void alloc_without_huge_pages(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, hoard);
 	exhaust_huge_pages(test, hoard);
 
-	a = take(test, pool, 3 * PAGE_SIZE - UNIT);
+	a = take_without_huge(test, pool, hoard, 3 * PAGE_SIZE - UNIT);
 	KUNIT_EXPECT_EQ(test, execmem_fill(a, pattern, PAGE_SIZE), 0);
 	KUNIT_EXPECT_MEMEQ(test, a, pattern, PAGE_SIZE);
 	expect_trap(test, pool, a + PAGE_SIZE, 2 * PAGE_SIZE - UNIT);
 	KUNIT_EXPECT_PTR_EQ(test, take(test, pool, UNIT),
 			    a + 3 * PAGE_SIZE - UNIT);
-	b = take(test, pool, range.granularity + UNIT);
+	b = take_without_huge(test, pool, hoard, range.granularity + UNIT);
 
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 2);
 	KUNIT_EXPECT_EQ(test, pool->nr_huge, 0);
@@ -2121,6 +2184,7 @@ static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE(randomized_chunks_differ),
 	KUNIT_CASE(unshared_type_has_own_pages),
 	KUNIT_CASE(merged_type_shares_pool),
+	KUNIT_CASE(alloc_aligns_for_types),
 	KUNIT_CASE(every_type_has_memory),
 	KUNIT_CASE(alloc_works_under_text_mutex),
 	KUNIT_CASE(alloc_refuses_bad_input),
@@ -2151,6 +2215,7 @@ static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE(guarded_chunks_have_own_pages),
 	KUNIT_CASE(no_writable_alias_anywhere),
 	KUNIT_CASE(writable_alias_would_be_found),
+	KUNIT_CASE(sealed_pages_are_read_only),
 	KUNIT_CASE(live_blocks_are_sane),
 	KUNIT_CASE_SLOW(alloc_without_huge_pages),
 	{}

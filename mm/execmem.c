@@ -41,7 +41,8 @@
  *     has any.
  * I9. The permissions of a shared block change before its first chunk is handed
  *     out and after its last one was invalidated, never in between, and always
- *     as a whole.
+ *     as a whole. Of a type with a seal hook, whose blocks are not huge, a chunk
+ *     is read-only from execmem_seal() until it is invalidated.
  * I10. Exactly the live chunks of a block are marked for execmem_lookup().
  *
  * execmem_pool_check() verifies I1 to I7 and I10, I7 within one pool only, and
@@ -93,6 +94,11 @@ static const char * const type_names[EXECMEM_TYPE_MAX] = {
 	[EXECMEM_BPF]		= "bpf",
 	[EXECMEM_MODULE_DATA]	= "module_data",
 	[EXECMEM_BPF_CLASSIC]	= "bpf_classic",
+	[EXECMEM_MODULE_INIT_TEXT] = "module_init_text",
+	[EXECMEM_MODULE_RODATA]	= "module_rodata",
+	[EXECMEM_MODULE_INIT_RODATA] = "module_init_rodata",
+	[EXECMEM_MODULE_INIT_DATA] = "module_init_data",
+	[EXECMEM_MODULE_RO_AFTER_INIT] = "module_ro_after_init",
 };
 
 /* The architecture's table; %NULL until it is known and found valid. */
@@ -372,6 +378,13 @@ static size_t size_to_find(struct execmem_pool *pool,
 	return req->size + req->align - pool_unit(pool);
 }
 
+/* A block begins at a page at least, so its first chunk is aligned as well. */
+static size_t size_to_map(struct execmem_pool *pool,
+			  struct execmem_request *req)
+{
+	return req->align <= PAGE_SIZE ? req->size : size_to_find(pool, req);
+}
+
 /* Map memory that serves the request and register its addresses. */
 static struct execmem_block *create_block(struct execmem_pool *pool,
 					  struct execmem_request *req)
@@ -384,7 +397,7 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 	kmemleak_ignore(block);
 	block->pool = pool;
 	block->caller = req->caller;
-	if (!execmem_block_map(block, size_to_find(pool, req))) {
+	if (!execmem_block_map(block, size_to_map(pool, req))) {
 		kfree(block);
 		return NULL;
 	}
@@ -740,6 +753,7 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	LIST_HEAD(unused);
 
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
+	execmem_chunk_dying(chunk);
 	if (invalidate_chunk(pool, chunk)) {
 		execmem_report("cannot invalidate, %zu bytes leaked\n",
 			       chunk->size);
@@ -791,20 +805,26 @@ int execmem_fill(void *dst, const void *src, size_t len)
 	return err;
 }
 
-void execmem_seal(void *ptr)
+int execmem_seal(void *ptr)
 {
 	struct execmem_pool *pool = execmem_pool_at(to_addr(ptr));
 	struct execmem_chunk *chunk = NULL;
+	size_t size = 0;
 
 	if (pool) {
 		spin_lock(&pool->lock);
 		chunk = live_chunk_from(pool, to_addr(ptr));
-		if (chunk)
+		if (chunk) {
 			chunk->state = EXECMEM_SEALED;
+			size = chunk->size;
+		}
 		spin_unlock(&pool->lock);
 	}
-	if (!chunk)
+	if (!chunk) {
 		execmem_report("seal of %p, which is not allocated\n", ptr);
+		return -EINVAL;
+	}
+	return pool->range->seal ? pool->range->seal(ptr, size) : 0;
 }
 
 void execmem_free(void *ptr)
@@ -837,14 +857,30 @@ void execmem_free(void *ptr)
 		reclaim_chunk(pool, chunk);
 }
 
+static void *type_alloc(enum execmem_type type, size_t size, size_t align,
+			void *caller)
+{
+	struct execmem_pool *pool;
+
+	if (!execmem_info || (unsigned int)type >= EXECMEM_TYPE_MAX ||
+	    !is_power_of_2(align))
+		return NULL;
+	pool = execmem_pool_of(type);
+	if (!pool->shared && align > PAGE_SIZE)
+		return NULL;
+	return pool_alloc(pool, type, size, align,
+			  execmem_info->ranges[type].flags &
+			  EXECMEM_FLUSH_PREDICTORS, caller);
+}
+
 void *execmem_alloc(enum execmem_type type, size_t size)
 {
-	if (!execmem_info || (unsigned int)type >= EXECMEM_TYPE_MAX)
-		return NULL;
-	return pool_alloc(execmem_pool_of(type), type, size, 1,
-			  execmem_info->ranges[type].flags &
-			  EXECMEM_FLUSH_PREDICTORS,
-			  __builtin_return_address(0));
+	return type_alloc(type, size, 1, __builtin_return_address(0));
+}
+
+void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align)
+{
+	return type_alloc(type, size, align, __builtin_return_address(0));
 }
 
 /* === Validator ============================================================ */
@@ -1031,6 +1067,13 @@ struct execmem_pool *execmem_pool_of(enum execmem_type type)
 	return &execmem_pools[type];
 }
 
+bool execmem_is_shared(enum execmem_type type)
+{
+	struct execmem_pool *pool = execmem_pool_of(type);
+
+	return pool && pool->shared;
+}
+
 size_t execmem_chunk_align(enum execmem_type type)
 {
 	struct execmem_pool *pool = execmem_pool_of(type);
@@ -1201,6 +1244,23 @@ static const char *__init reason_against_huge(struct execmem_info *info)
 	return info->no_huge;
 }
 
+/*
+ * Make a type do without huge pages. A type that is described although it is
+ * merged is not merged then.
+ */
+static void __init forgo_huge(struct execmem_range *r)
+{
+	r->flags &= ~(EXECMEM_HUGE | EXECMEM_RANDOMIZE);
+	if (r->start)
+		r->flags &= ~EXECMEM_MERGE;
+	if (r->flags & EXECMEM_HUGE_ONLY) {
+		r->flags &= EXECMEM_KASAN_SHADOW;
+		r->seal = NULL;
+		r->alignment = MODULE_ALIGN;
+		r->granularity = 0;
+	}
+}
+
 static void __init decide_on_huge(struct execmem_info *info)
 {
 	const char *reason = reason_against_huge(info);
@@ -1209,8 +1269,7 @@ static void __init decide_on_huge(struct execmem_info *info)
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++) {
 		wanted |= info->ranges[i].flags & EXECMEM_HUGE;
 		if (reason)
-			info->ranges[i].flags &= ~(EXECMEM_HUGE |
-						   EXECMEM_RANDOMIZE);
+			forgo_huge(&info->ranges[i]);
 		if (execmem_guard)
 			info->ranges[i].flags |= EXECMEM_GUARD;
 	}
@@ -1231,6 +1290,10 @@ static bool __init shared_is_valid(struct execmem_range *r)
 		return false;
 	/* memcpy() and memset() cannot write to it. */
 	if (r->flags & EXECMEM_READONLY && (!r->fill || !r->invalidate))
+		return false;
+	/* Nothing changes the permissions of a part of a huge page. */
+	if (r->seal && (r->flags & EXECMEM_HUGE || !r->invalidate ||
+			!PAGE_ALIGNED(r->alignment)))
 		return false;
 	return true;
 }
@@ -1262,30 +1325,56 @@ static bool __init execmem_validate(struct execmem_info *info)
 	return true;
 }
 
+/* What a type that the architecture does not describe is merged into */
+static const enum execmem_type relatives[EXECMEM_TYPE_MAX] __initconst = {
+	/* The same code as other BPF programs, from less trusted users */
+	[EXECMEM_BPF_CLASSIC]		= EXECMEM_BPF,
+	[EXECMEM_MODULE_INIT_TEXT]	= EXECMEM_MODULE_TEXT,
+	[EXECMEM_MODULE_RODATA]		= EXECMEM_MODULE_DATA,
+	[EXECMEM_MODULE_INIT_RODATA]	= EXECMEM_MODULE_DATA,
+	[EXECMEM_MODULE_INIT_DATA]	= EXECMEM_MODULE_DATA,
+	[EXECMEM_MODULE_RO_AFTER_INIT]	= EXECMEM_MODULE_DATA,
+};
+
+static void __init merge_missing(struct execmem_info *info, int type)
+{
+	struct execmem_range *to = &info->ranges[relatives[type]];
+	struct execmem_range *r = &info->ranges[type];
+
+	r->flags = EXECMEM_MERGE;
+	r->mapto = to->flags & EXECMEM_MERGE ? to->mapto : relatives[type];
+	if (type == EXECMEM_BPF_CLASSIC)
+		r->flags |= EXECMEM_FLUSH_PREDICTORS;
+}
+
+static void __init inherit_default(struct execmem_info *info, int type)
+{
+	struct execmem_range *r = &info->ranges[type];
+
+	*r = info->ranges[EXECMEM_DEFAULT];
+	if (type == EXECMEM_MODULE_DATA) {
+		r->pgprot = PAGE_KERNEL;
+		r->granularity = 0;
+	}
+}
+
+static bool __init has_relative(int type)
+{
+	return type == EXECMEM_MODULE_INIT_TEXT || relatives[type];
+}
+
+/* Types with relatives come after them. */
 static void __init execmem_init_missing(struct execmem_info *info)
 {
-	struct execmem_range *classic = &info->ranges[EXECMEM_BPF_CLASSIC];
-	struct execmem_range *bpf = &info->ranges[EXECMEM_BPF];
-
 	for (int i = EXECMEM_DEFAULT + 1; i < EXECMEM_TYPE_MAX; i++) {
 		struct execmem_range *r = &info->ranges[i];
 
 		if (r->start || r->flags & EXECMEM_MERGE)
 			continue;
-		if (i == EXECMEM_BPF_CLASSIC)
-			continue;
-		*r = info->ranges[EXECMEM_DEFAULT];
-		if (i == EXECMEM_MODULE_DATA) {
-			r->pgprot = PAGE_KERNEL;
-			r->granularity = 0;
-		}
-	}
-
-	/* The same code as other BPF programs, from less trusted users */
-	if (!classic->start && !(classic->flags & EXECMEM_MERGE)) {
-		classic->flags = EXECMEM_MERGE | EXECMEM_FLUSH_PREDICTORS;
-		classic->mapto = bpf->flags & EXECMEM_MERGE ? bpf->mapto :
-							      EXECMEM_BPF;
+		if (has_relative(i))
+			merge_missing(info, i);
+		else
+			inherit_default(info, i);
 	}
 }
 
@@ -1306,11 +1395,12 @@ static void __init __execmem_init(void)
 		info->ranges[EXECMEM_DEFAULT].alignment = 1;
 	}
 
+	/* What is missing follows what is there, so that is decided on first. */
+	decide_on_huge(info);
 	execmem_init_missing(info);
 	/* Without an MMU, neither addresses nor protections mean anything. */
 	if (IS_ENABLED(CONFIG_MMU) && !execmem_validate(info))
 		return;
-	decide_on_huge(info);
 
 	chunk_cache = KMEM_CACHE(execmem_chunk, SLAB_PANIC | SLAB_NOLEAKTRACE);
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)

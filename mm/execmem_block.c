@@ -9,6 +9,8 @@
  * the direct map's alias gets read-only along with the block.
  */
 
+#include <linux/debug_locks.h>
+#include <linux/debugobjects.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/pgtable.h>
@@ -189,6 +191,22 @@ void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
 	/* The area that vmalloc describes the block by refers to its start. */
 	kmemleak_alloc((void *)chunk->start, size,
 		       chunk->start == chunk->block->start ? 2 : 1, GFP_KERNEL);
+}
+
+/**
+ * execmem_chunk_dying - tell the checkers that a chunk is going to be freed
+ * @chunk: the chunk, with its contents
+ *
+ * What vfree() does for a whole block is too late for a part of it.
+ *
+ * Context: Process context.
+ */
+void execmem_chunk_dying(struct execmem_chunk *chunk)
+{
+	if (!chunk->block->pool->shared)
+		return;
+	debug_check_no_locks_freed((void *)chunk->start, chunk->size);
+	debug_check_no_obj_freed((void *)chunk->start, chunk->size);
 }
 
 /**

@@ -55,6 +55,10 @@ static int stats_show(struct seq_file *m, void *unused)
 		/* Merged types have their numbers in the pool they use. */
 		if (pool)
 			show_pool(m, pool);
+		else if (execmem_pool_of(type))
+			seq_printf(m, "merged %s: %s\n",
+				   execmem_type_name(type),
+				   execmem_pool_of(type)->name);
 	}
 	return 0;
 }
@@ -83,7 +87,7 @@ static void show_map(struct seq_file *m, struct execmem_pool *pool,
 
 	for (int i = 0; i < EXECMEM_MAP_PARTS; i++)
 		parts[i] = part_to_char(map, i);
-	seq_printf(m, "%-12s 0x%px %8zuK %-4s %3lu%% %6lu [%s]\n", pool->name,
+	seq_printf(m, "%-20s 0x%px %8zuK %-4s %3lu%% %6lu [%s]\n", pool->name,
 		   visible(m, map->start), map->size / 1024,
 		   map->huge ? "huge" : "4k",
 		   map->nr_used * 100 / map->nr_units, map->nr_chunks, parts);
@@ -93,7 +97,7 @@ static int map_show(struct seq_file *m, void *unused)
 {
 	struct execmem_map map;
 
-	seq_puts(m, "# type       block                   size leaf used chunks ");
+	seq_puts(m, "# type               block                   size leaf used chunks ");
 	seq_puts(m, "[64 parts: . free, 1 to 9 tenths in use, # full]\n");
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
 		struct execmem_pool *pool = execmem_own_pool(type);
@@ -174,9 +178,9 @@ static int chunks_show(struct seq_file *m, void *v)
 	struct execmem_chunk *chunk = &((struct chunk_iter *)m->private)->chunk;
 
 	if (v == SEQ_START_TOKEN)
-		seq_puts(m, "# address                size type         state  caller\n");
+		seq_puts(m, "# address                size type                 state  caller\n");
 	else
-		seq_printf(m, "0x%px %8zu %-12s %-6s %pS\n",
+		seq_printf(m, "0x%px %8zu %-20s %-6s %pS\n",
 			   visible(m, chunk->start), chunk->size,
 			   execmem_type_name(chunk->type),
 			   state_names[chunk->state], chunk->caller);

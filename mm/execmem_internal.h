@@ -280,6 +280,7 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 bool execmem_block_map(struct execmem_block *block, size_t size);
 bool execmem_block_unmap(struct execmem_block *block);
 void execmem_chunk_born(struct execmem_chunk *chunk, size_t size);
+void execmem_chunk_dying(struct execmem_chunk *chunk);
 void execmem_chunk_dead(struct execmem_chunk *chunk);
 
 /* mm/execmem_lookup.c: from an address to what is there */

@@ -7,6 +7,8 @@
 #	measure.sh trace-off TAG	stop, and print them by kind and caller
 #	measure.sh settle		wait until freed programs are really gone
 #	measure.sh view			what tools/mm/execmem draws, behind "|"
+#	measure.sh stats		what execmem counts, behind "|"
+#	measure.sh wx			pages that are writable and executable, now
 #
 # Never ask for the state while broadcasts are counted: the page-table dump
 # holds init_mm's lock, and a block born meanwhile gets 4k pages for it.
@@ -14,6 +16,7 @@ set -eu
 
 EVENT=/sys/kernel/tracing/events/csd/csd_queue_cpu
 STATS=/sys/kernel/debug/execmem/stats
+PAGE_TABLES=/sys/kernel/debug/page_tables/kernel
 HIST=hist:keys=func.sym,common_stacktrace
 
 # Present leaf entries.  Neighbours with equal permissions share a line, so the
@@ -26,16 +29,29 @@ page_tables() {
 		leaf["pte"] = 4096; leaf["pmd"] = 512 * 4096; leaf["pud"] = 512 * leaf["pmd"]
 		name["pte"] = "4k"; name["pmd"] = "2M"; name["pud"] = "1G"
 	}
-	/^---\[/ { image = /High Kernel Mapping/; next }
+	/^---\[/ {
+		image = /High Kernel Mapping/
+		region = /\[ Modules \]/
+		linear = /Low Kernel Mapping/
+		next
+	}
 	/ (RW|ro) / {
 		level = $NF
-		if (level in leaf && / x /) {
-			bytes = $2 * unit[substr($2, length($2))]
-			entries = bytes / leaf[level]
+		if (!(level in leaf))
+			next
+		bytes = $2 * unit[substr($2, length($2))]
+		entries = bytes / leaf[level]
+		if (/ x /) {
 			exec[image ? "image" : "outside", level] += entries
 			if (/ RW /)
 				wx += bytes / 4096
 		}
+		if (region)
+			modules[/ x / ? "exec" : / ro / ? "ro" : "rw", level] += entries
+		if (/ ro / && region)
+			region_ro += bytes / 1024
+		if (/ ro / && linear)
+			linear_ro += bytes / 1024
 	}
 	END {
 		for (level in name) {
@@ -43,7 +59,23 @@ page_tables() {
 			print "@ " tag ".exec_image_" name[level] " " exec["image", level] + 0
 		}
 		print "@ " tag ".wx_pages " wx + 0
-	}' /sys/kernel/debug/page_tables/kernel
+		n = split("exec ro rw", kinds, " ")
+		for (i = 1; i <= n; i++) {
+			print "@ " tag ".region_" kinds[i] "_4k " modules[kinds[i], "pte"] + 0
+			print "@ " tag ".region_" kinds[i] "_2M " modules[kinds[i], "pmd"] + 0
+		}
+		# Read-only there, so read-only in the direct map as well?
+		print "@ " tag ".region_ro_kb " region_ro + 0
+		print "@ " tag ".linear_ro_kb " linear_ro + 0
+	}' $PAGE_TABLES
+}
+
+# Without the rest of it, so that it takes less time
+wx() {
+	awk '
+	BEGIN { kb["K"] = 1; kb["M"] = 1024; kb["G"] = 1024 * 1024 }
+	/ RW .* x .* *(pte|pmd|pud)$/ { pages += $2 * kb[substr($2, length($2))] / 4 }
+	END { print pages + 0 }' $PAGE_TABLES
 }
 
 direct_map() {
@@ -70,14 +102,63 @@ module_region() {
 	}' /proc/vmallocinfo
 }
 
-# "pool bpf: reserved 2097152 used ..." -> TAG.pool.reserved 2097152 ...
+# "pool bpf: reserved 2097152 used ..." -> TAG.pool.reserved 2097152 ..., of the
+# pool that BPF programs are in, after "merged bpf: module_text" that one
 execmem_stats() {
 	[ -r $STATS ] || return 0
 	awk -v tag="$1" '
-	$1 == "pool" && $2 == "bpf:" {
+	BEGIN { pool = "bpf:" }
+	NR == FNR { if ($1 == "merged" && $2 == pool) pool = $3 ":"; next }
+	$1 == "pool" && $2 == pool {
 		for (i = 3; i < NF; i += 2)
 			print "@ " tag ".pool." $i " " $(i + 1)
-	}' $STATS
+	}' $STATS $STATS
+	pools "$1"
+}
+
+# All pools together: how many blocks have 4k pages; how many such pages are no wonder,
+# for they are in blocks of shared types that the map says are 4k, or of a type that
+# should have pages of its own; how many blocks there are beyond those needed and one;
+# how many blocks came and went, apart from those of ftrace and kprobes, and how many
+# executable pages these two have.
+pools() {
+	awk -v tag="$1" '
+	NR == FNR && /^#/ { next }
+	NR == FNR {
+		shared[$1] = 1
+		if ($4 == "4k")
+			kb += $3
+		next
+	}
+	$1 == "pool" {
+		name = substr($2, 1, length($2) - 1)
+		for (i = 3; i < NF; i += 2)
+			v[$i] = $(i + 1)
+		blocks_4k += v["blocks_4k"]
+		if (name ~ /ftrace|kprobes/)
+			exec_kb += v["reserved"] / 1024
+		else {
+			grown += v["grown"]
+			shrunk += v["shrunk"]
+		}
+		if (!(name in shared)) {
+			if (name ~ /ro_after_init|ftrace|kprobes/)
+				kb += v["reserved"] / 1024
+		} else if (name !~ /ro_after_init/) {
+			excess = v["blocks_huge"] + v["blocks_4k"] - 1
+			excess -= int((v["used"] + 2097151) / 2097152)
+			if (excess > 0)
+				total += excess
+		}
+	}
+	END {
+		print "@ " tag ".pools.blocks_4k " blocks_4k + 0
+		print "@ " tag ".pools.pages_4k " kb / 4
+		print "@ " tag ".pools.exec_4k " exec_kb / 4
+		print "@ " tag ".pools.excess_blocks " total + 0
+		print "@ " tag ".pools.grown " grown + 0
+		print "@ " tag ".pools.shrunk " shrunk + 0
+	}' "${STATS%/*}/map" $STATS
 }
 
 state() {
@@ -95,12 +176,17 @@ trace_on() {
 
 # One line per kind of broadcast and caller.  Callers are named by the first rule
 # that matches anywhere in the stack, so "execmem" means: execmem is to blame.
+# What a module's own init or exit function asks for is "module_code", what it
+# costs to load and unload it is "module".
 trace_off() {
 	cat $EVENT/hist > "/tmp/$1.hist"
 	echo "!$HIST" > $EVENT/trigger
 	awk -v tag="$1" -v others=$(($(nproc --all) - 1)) '
 	function whose(stack) {
 		if (stack ~ / [a-z_0-9]*execmem_/)	return "execmem"
+		if (stack ~ / do_one_initcall/)		return "module_code"
+		if (stack ~ /sys_delete_module/ && stack !~ / (free_module|[a-z_]*module_notify|ftrace_release_mod)/)
+			return "module_code"
 		if (stack ~ / (bpf_prog_pack_|bpf_jit_|alloc_new_pack)/) return "bpf_pack"
 		if (stack ~ / (bpf_|__bpf_|sk_filter_)/) return "bpf_other"
 		if (stack ~ / (load_module|free_module|do_init_module|do_free_init)/) return "module"
@@ -147,6 +233,7 @@ settle() {
 	done
 }
 
+stats() { [ ! -e $STATS ] || sed 's/^/@ |/' $STATS; }
 view() { [ ! -e "${STATS%/*}/map" ] || ./execmem | sed 's/^/@ |/'; }
 
 case $1 in
@@ -155,5 +242,7 @@ trace-on)	trace_on ;;
 trace-off)	trace_off "$2" ;;
 settle)		settle ;;
 view)		view ;;
+stats)		stats ;;
+wx)		wx ;;
 *)		echo "measure.sh: unknown verb $1"; exit 1 ;;
 esac

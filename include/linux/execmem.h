@@ -24,7 +24,7 @@
 /**
  * enum execmem_type - what the memory is for
  * @EXECMEM_DEFAULT: stands for every type an architecture does not describe
- * @EXECMEM_MODULE_TEXT: text sections of modules
+ * @EXECMEM_MODULE_TEXT: text sections of modules, thunks that they call
  * @EXECMEM_KPROBES: out-of-line instruction slots of kprobes
  * @EXECMEM_FTRACE: ftrace trampolines
  * @EXECMEM_BPF: JITed BPF programs, trampolines, dispatchers, struct_ops images
@@ -32,6 +32,12 @@
  * @EXECMEM_BPF_CLASSIC: JITed programs that came in as classic BPF, which
  *	unprivileged users can load: branch predictors are flushed before such a
  *	program reuses addresses that held other code
+ * @EXECMEM_MODULE_INIT_TEXT: text that a module needs during its init only
+ * @EXECMEM_MODULE_RODATA: read-only data sections of modules
+ * @EXECMEM_MODULE_INIT_RODATA: the same, during the module's init only
+ * @EXECMEM_MODULE_INIT_DATA: data that a module needs during its init only
+ * @EXECMEM_MODULE_RO_AFTER_INIT: data of modules that the loader makes read-only
+ *	after their init
  * @EXECMEM_TYPE_MAX: number of types
  *
  * A type never says what the permissions are. The table that the architecture
@@ -46,6 +52,11 @@ enum execmem_type {
 	EXECMEM_BPF,
 	EXECMEM_MODULE_DATA,
 	EXECMEM_BPF_CLASSIC,
+	EXECMEM_MODULE_INIT_TEXT,
+	EXECMEM_MODULE_RODATA,
+	EXECMEM_MODULE_INIT_RODATA,
+	EXECMEM_MODULE_INIT_DATA,
+	EXECMEM_MODULE_RO_AFTER_INIT,
 	EXECMEM_TYPE_MAX,
 };
 
@@ -65,6 +76,9 @@ enum execmem_type {
  *	out at addresses that held code since the last flush
  * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, begin with small blocks until what
  *	is used justifies huge pages, as on every machine with little memory
+ * @EXECMEM_HUGE_ONLY: where blocks cannot be huge, the type is neither shared nor
+ *	merged: each allocation gets fresh pages with the pgprot of the table, and
+ *	the caller manages their permissions
  * @EXECMEM_GUARD: give each chunk of a shared type a block and a guard page of
  *	its own; not for tables, set by the boot parameter execmem=guard
  */
@@ -79,6 +93,7 @@ enum execmem_range_flags {
 	EXECMEM_FLUSH_PREDICTORS = (1 << 6),
 	EXECMEM_START_SMALL	= (1 << 7),
 	EXECMEM_GUARD		= (1 << 8),
+	EXECMEM_HUGE_ONLY	= (1 << 9),
 };
 
 /**
@@ -99,13 +114,18 @@ enum execmem_range_flags {
  *	gets fresh pages with @pgprot, whose permissions the caller manages.
  * @flags: see &enum execmem_range_flags
  * @mapto: with %EXECMEM_MERGE, the type to take chunks from. Every other member
- *	but @flags is ignored then.
+ *	but @flags matters only where blocks cannot be huge: a type with a @start
+ *	is not merged then.
  * @fill: write @len bytes at @src to @dst, which is inside a live chunk that
  *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy(),
  *	which does not do for %EXECMEM_READONLY.
  * @invalidate: overwrite a freed chunk, which may be read-only, with bytes that
  *	trap when executed. May sleep, returns 0 or an error. %NULL is memset()
  *	to zero, which does not do for %EXECMEM_READONLY.
+ * @seal: make a chunk read-only, for types that are written in place until
+ *	execmem_seal(); @invalidate has to undo it. May sleep, returns 0 or an
+ *	error. Only where blocks are not huge and chunks are whole pages. %NULL
+ *	changes no permission.
  * @trap: as @invalidate, but for memory that is still plainly writable and not
  *	yet executable. %NULL is memset() to zero, which does for %EXECMEM_EXEC
  *	only where zero is no valid instruction.
@@ -122,13 +142,15 @@ struct execmem_range {
 	enum execmem_type mapto;
 	int		(*fill)(void *dst, const void *src, size_t len);
 	int		(*invalidate)(void *dst, size_t len);
+	int		(*seal)(void *start, size_t len);
 	void		(*trap)(void *dst, size_t len);
 };
 
 /**
  * struct execmem_info - architecture parameters for code allocations
  * @ranges: one entry for each type. Entries without a start address and without
- *	%EXECMEM_MERGE inherit %EXECMEM_DEFAULT.
+ *	%EXECMEM_MERGE inherit %EXECMEM_DEFAULT; those of module memory inherit
+ *	%EXECMEM_MODULE_DATA, and text that of %EXECMEM_MODULE_TEXT.
  * @no_huge: why this machine cannot map blocks by huge pages, as a part of a
  *	sentence, or %NULL when it can
  */
@@ -175,12 +197,26 @@ struct execmem_area {
  * Context: Process context, may sleep. May be called with text_mutex held: no
  *	text is patched to allocate. Interrupts are enabled, as TLBs may be flushed
  *	on all CPUs.
- * Return: the memory, aligned as the architecture's table says (there is no way
- *	to ask for more), or %NULL when
+ * Return: the memory, aligned as the architecture's table says, or %NULL when
  *	@type is unknown, @size is zero or larger than the address range, or
  *	there is no memory or address space left
  */
 void *execmem_alloc(enum execmem_type type, size_t size);
+
+/**
+ * execmem_alloc_aligned - allocate memory with an alignment of the caller's
+ * @type: what the memory is for
+ * @size: how many bytes are needed, not zero
+ * @align: alignment in bytes, a power of two; less than the architecture's table
+ *	says for the type is the same as what it says
+ *
+ * See execmem_alloc().
+ *
+ * Context: As execmem_alloc().
+ * Return: as execmem_alloc(), and %NULL when @align is not a power of two, or
+ *	when it is above a page for a type that is not shared
+ */
+void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 
 /**
  * execmem_fill - write a part of a chunk that is not sealed
@@ -209,11 +245,17 @@ int execmem_fill(void *dst, const void *src, size_t len);
  *
  * From here on execmem_fill() refuses the chunk, so that a stray pointer cannot
  * be used to rewrite code which is live. A fill that has begun is not waited
- * for: do not seal what is being filled.
+ * for: do not seal what is being filled. Memory of a type that is written in place
+ * until then, %EXECMEM_MODULE_RO_AFTER_INIT, becomes read-only where the type is
+ * shared.
  *
- * Context: Process context, does not sleep. May be called with text_mutex held.
+ * Context: Process context. Sleeps where it makes memory read-only, and needs
+ *	interrupts enabled then. May be called with text_mutex held.
+ * Return: 0, -EINVAL when @ptr is not the start of a live chunk (nothing is done
+ *	then, and the first such mistake is reported), or what the architecture's
+ *	hook returned: the memory may be writable still
  */
-void execmem_seal(void *ptr);
+int execmem_seal(void *ptr);
 
 /**
  * execmem_free - free a chunk, sealed or not
@@ -278,6 +320,18 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area);
  *	read-only
  */
 size_t execmem_chunk_align(enum execmem_type type);
+
+/**
+ * execmem_is_shared - do chunks of a type share blocks?
+ * @type: a valid type
+ *
+ * The size of a chunk need not be a multiple of a page then, and the caller must
+ * not change permissions: neighbours are mapped by the same entry.
+ *
+ * Context: Any, after boot.
+ * Return: true when they do
+ */
+bool execmem_is_shared(enum execmem_type type);
 
 /* For __free(execmem), see linux/cleanup.h */
 DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));

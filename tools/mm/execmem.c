@@ -156,7 +156,7 @@ static unsigned long long percent_used(struct pool *pool)
 
 static void print_header(void)
 {
-	printf("%-12s%10s%10s%5s%10s%7s%6s%6s%6s%7s\n", "type", "reserved",
+	printf("%-21s%10s%10s%5s%10s%7s%6s%6s%6s%7s\n", "type", "reserved",
 	       "used", "", "max free", "chunks", "huge", "4k", "spare",
 	       "failed");
 }
@@ -165,7 +165,7 @@ static void print_row(struct pool *pool)
 {
 	unsigned long long *value = pool->value;
 
-	printf("%-12s", pool->name);
+	printf("%-21s", pool->name);
 	print_size(value[RESERVED], 10);
 	print_size(value[USED], 10);
 	if (value[RESERVED])
@@ -239,7 +239,7 @@ static void print_block(const char *line)
 		printf("%s\n", line);
 		return;
 	}
-	printf("%-12s%s ", type, address);
+	printf("%-21s%s ", type, address);
 	print_size(kb * KB, 10);
 	printf(" %-4s used %3u%% chunks %llu\n  %s\n", leaf, percent, chunks,
 	       parts);

@@ -6,6 +6,7 @@
 #include <linux/cpufeature.h>
 #include <linux/execmem.h>
 #include <linux/init.h>
+#include <linux/kmsan-checks.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
@@ -13,11 +14,15 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 
+#include <asm/set_memory.h>
 #include <asm/setup.h>
 #include <asm/text-patching.h>
 
-/* Alignment of shared text, which the BPF JIT relies on: one cache line */
-#define TEXT_CHUNK_ALIGN	64
+/* Alignment of chunks, which the BPF JIT relies on: one cache line */
+#define CHUNK_ALIGN	64
+
+/* Blocks of what is read-only after init; few modules have more than a page. */
+#define SEALED_BLOCK	SZ_64K
 
 static struct execmem_info execmem_info __ro_after_init;
 
@@ -35,6 +40,8 @@ static int poke_text(void *dst, const void *src, size_t len)
 
 		if (!done)
 			return -EINVAL;
+		/* KMSAN did not see the write, and read-only data is read. */
+		kmsan_unpoison_memory(dst, part);
 		dst += part;
 		src = src ? src + part : NULL;
 		len -= part;
@@ -52,6 +59,24 @@ static void trap_text(void *dst, size_t len)
 	memset(dst, INT3_INSN_OPCODE, len);
 }
 
+/* A new owner of writable memory clears it, as it does for fresh pages. */
+static int leave_data(void *dst, size_t len)
+{
+	if (want_init_on_free())
+		memset(dst, 0, len);
+	return 0;
+}
+
+static int seal_data(void *start, size_t len)
+{
+	return set_memory_ro_now((unsigned long)start, len >> PAGE_SHIFT);
+}
+
+static int unseal_data(void *start, size_t len)
+{
+	return set_memory_rw_lazily((unsigned long)start, len >> PAGE_SHIFT);
+}
+
 static const char *__init reason_against_huge(void)
 {
 	if (!rodata_enabled)
@@ -64,38 +89,95 @@ static const char *__init reason_against_huge(void)
 	return NULL;
 }
 
-struct execmem_info __init *execmem_arch_setup(void)
+/* Fresh pages for each allocation: what x86 always did */
+static struct execmem_range __init own_pages(void)
 {
 	unsigned long start = MODULES_VADDR;
 
 	if (kaslr_enabled())
 		start += get_random_u32_inclusive(1, 1024) * PAGE_SIZE;
 
-	execmem_info.ranges[EXECMEM_DEFAULT] = (struct execmem_range) {
+	return (struct execmem_range) {
 		.flags		= EXECMEM_KASAN_SHADOW,
 		.start		= start,
 		.end		= MODULES_END,
 		.pgprot		= PAGE_KERNEL,
 		.alignment	= MODULE_ALIGN,
+		.fill		= poke_text,
 	};
+}
 
-	/* The 32-bit JIT writes its code in place. */
+/* Chunks of common blocks, for which @flags say more */
+static struct execmem_range __init shared(const struct execmem_range *pages,
+					  enum execmem_range_flags flags)
+{
+	struct execmem_range range = *pages;
+
+	range.flags |= EXECMEM_HUGE | flags;
+	if (kaslr_enabled())
+		range.flags |= EXECMEM_RANDOMIZE;
+	range.alignment = CHUNK_ALIGN;
+	range.granularity = SZ_2M;
+	range.fill = flags & EXECMEM_READONLY ? poke_text : NULL;
+	range.invalidate = flags & EXECMEM_READONLY ? invalidate_text :
+						      leave_data;
+	range.trap = flags & EXECMEM_EXEC ? trap_text : NULL;
+	return range;
+}
+
+/*
+ * Pages that change their permissions one by one, next to each other so that few
+ * pages of the direct map are split for them
+ */
+static struct execmem_range __init sealed_pages(const struct execmem_range *pages)
+{
+	struct execmem_range range = *pages;
+
+	range.flags |= EXECMEM_HUGE_ONLY;
+	range.alignment = PAGE_SIZE;
+	range.granularity = SEALED_BLOCK;
+	range.fill = NULL;
+	range.invalidate = unseal_data;
+	range.seal = seal_data;
+	return range;
+}
+
+static void __init describe_modules(struct execmem_range *ranges,
+				    const struct execmem_range *pages)
+{
+	ranges[EXECMEM_MODULE_RO_AFTER_INIT] = *pages;
+	ranges[EXECMEM_MODULE_DATA] = *pages;
+	if (!IS_ENABLED(CONFIG_EXECMEM_HUGE_MODULES))
+		return;
+
+	ranges[EXECMEM_MODULE_TEXT] = shared(pages, EXECMEM_ROX |
+						    EXECMEM_HUGE_ONLY);
+	ranges[EXECMEM_MODULE_RODATA] = shared(pages, EXECMEM_READONLY |
+						      EXECMEM_HUGE_ONLY);
+	ranges[EXECMEM_MODULE_RO_AFTER_INIT] = sealed_pages(pages);
+	ranges[EXECMEM_MODULE_INIT_RODATA] = (struct execmem_range) {
+		.flags		= EXECMEM_MERGE,
+		.mapto		= EXECMEM_MODULE_RODATA,
+	};
+	ranges[EXECMEM_MODULE_DATA] = shared(pages, EXECMEM_HUGE_ONLY);
+	ranges[EXECMEM_BPF].flags |= EXECMEM_MERGE;
+	ranges[EXECMEM_BPF].mapto = EXECMEM_MODULE_TEXT;
+}
+
+struct execmem_info __init *execmem_arch_setup(void)
+{
+	struct execmem_range *ranges = execmem_info.ranges;
+	struct execmem_range pages = own_pages();
+
+	ranges[EXECMEM_DEFAULT] = pages;
+	/* The 32-bit JIT writes its code in place, and so does the loader. */
 	if (!IS_ENABLED(CONFIG_X86_64))
 		return &execmem_info;
 
 	execmem_info.no_huge = reason_against_huge();
-	execmem_info.ranges[EXECMEM_BPF] = (struct execmem_range) {
-		.flags		= EXECMEM_KASAN_SHADOW | EXECMEM_ROX |
-				  EXECMEM_HUGE |
-				  (kaslr_enabled() ? EXECMEM_RANDOMIZE : 0),
-		.start		= start,
-		.end		= MODULES_END,
-		.pgprot		= PAGE_KERNEL,
-		.alignment	= TEXT_CHUNK_ALIGN,
-		.granularity	= SZ_2M,
-		.fill		= poke_text,
-		.invalidate	= invalidate_text,
-		.trap		= trap_text,
-	};
+	ranges[EXECMEM_KPROBES] = pages;
+	ranges[EXECMEM_FTRACE] = pages;
+	ranges[EXECMEM_BPF] = shared(&pages, EXECMEM_ROX);
+	describe_modules(ranges, &pages);
 	return &execmem_info;
 }

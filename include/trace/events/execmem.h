@@ -14,15 +14,25 @@ TRACE_DEFINE_ENUM(EXECMEM_FTRACE);
 TRACE_DEFINE_ENUM(EXECMEM_BPF);
 TRACE_DEFINE_ENUM(EXECMEM_MODULE_DATA);
 TRACE_DEFINE_ENUM(EXECMEM_BPF_CLASSIC);
+TRACE_DEFINE_ENUM(EXECMEM_MODULE_INIT_TEXT);
+TRACE_DEFINE_ENUM(EXECMEM_MODULE_RODATA);
+TRACE_DEFINE_ENUM(EXECMEM_MODULE_INIT_RODATA);
+TRACE_DEFINE_ENUM(EXECMEM_MODULE_INIT_DATA);
+TRACE_DEFINE_ENUM(EXECMEM_MODULE_RO_AFTER_INIT);
 
-#define show_execmem_type(type)				\
-	__print_symbolic(type,				\
-		{ EXECMEM_MODULE_TEXT,	"module_text" },	\
-		{ EXECMEM_KPROBES,	"kprobes" },		\
-		{ EXECMEM_FTRACE,	"ftrace" },		\
-		{ EXECMEM_BPF,		"bpf" },		\
-		{ EXECMEM_MODULE_DATA,	"module_data" },	\
-		{ EXECMEM_BPF_CLASSIC,	"bpf_classic" })
+#define show_execmem_type(type)						\
+	__print_symbolic(type,						\
+		{ EXECMEM_MODULE_TEXT,		"module_text" },	\
+		{ EXECMEM_KPROBES,		"kprobes" },		\
+		{ EXECMEM_FTRACE,		"ftrace" },		\
+		{ EXECMEM_BPF,			"bpf" },		\
+		{ EXECMEM_MODULE_DATA,		"module_data" },	\
+		{ EXECMEM_BPF_CLASSIC,		"bpf_classic" },	\
+		{ EXECMEM_MODULE_INIT_TEXT,	"module_init_text" },	\
+		{ EXECMEM_MODULE_RODATA,	"module_rodata" },	\
+		{ EXECMEM_MODULE_INIT_RODATA,	"module_init_rodata" },	\
+		{ EXECMEM_MODULE_INIT_DATA,	"module_init_data" },	\
+		{ EXECMEM_MODULE_RO_AFTER_INIT,	"module_ro_after_init" })
 
 /* An allocation; @addr is 0 when it failed, @size is what was asked for. */
 TRACE_EVENT(execmem_alloc,

@@ -84,7 +84,7 @@ def find_chunk(pool, addr):
 
 
 def show_pools():
-    row = "{:<12} {:>12} {:>12} {:>7} {:>6} {:>6}\n"
+    row = "{:<20} {:>12} {:>12} {:>7} {:>6} {:>6}\n"
     gdb.write(row.format("pool", "reserved", "used", "chunks", "huge", "4k"))
     for pool in used_pools():
         gdb.write(row.format(pool['name'].string(), int(pool['reserved']),
@@ -94,7 +94,7 @@ def show_pools():
 
 
 def show_chunks():
-    row = "{:<18} {:>8} {:<12} {:<6} {}\n"
+    row = "{:<18} {:>8} {:<20} {:<6} {}\n"
     gdb.write(row.format("address", "size", "type", "state", "caller"))
     for pool in used_pools():
         for chunk in each_chunk(pool):

@@ -233,6 +233,16 @@ int hook_invalidate(void *dst, size_t len)
 	return 0;
 }
 
+/* Bytes that can be seen stand for permissions that cannot. */
+int hook_seal(void *start, size_t len)
+{
+	no_lock_held();
+	if (fails(&shim.seal))
+		return -EIO;
+	memset(start, SEAL_BYTE, len);
+	return 0;
+}
+
 void hook_trap(void *dst, size_t len)
 {
 	might_sleep();
@@ -251,6 +261,10 @@ void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
 {
 	no_lock_held();
 	EXPECT(size <= chunk->size);
+}
+
+void execmem_chunk_dying(struct execmem_chunk *chunk)
+{
 }
 
 void execmem_chunk_dead(struct execmem_chunk *chunk)

@@ -6,6 +6,7 @@
 
 /* What free text and what free memory without an invalidate hook reads as */
 #define TRAP_BYTE	0xcc
+#define SEAL_BYTE	0x5e
 #define ZERO_BYTE	0x00
 
 /* What fresh pages read as; nothing may depend on it. */
@@ -17,6 +18,7 @@ bool backing_is(unsigned long start, size_t size, int byte);
 
 int hook_fill(void *dst, const void *src, size_t len);
 int hook_invalidate(void *dst, size_t len);
+int hook_seal(void *start, size_t len);
 void hook_trap(void *dst, size_t len);
 void hook_flush(void);
 

@@ -69,6 +69,7 @@ struct execmem_block;
  * @unmap: every time permissions are restored
  * @fill: every call of the fill hook
  * @invalidate: every call of the invalidate hook
+ * @seal: every call of the seal hook
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
@@ -92,6 +93,7 @@ struct shim {
 	struct fault unmap;
 	struct fault fill;
 	struct fault invalidate;
+	struct fault seal;
 	void (*in_fill)(void);
 	void (*in_invalidate)(void);
 	void (*in_flush)(void);

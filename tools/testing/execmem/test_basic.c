@@ -166,6 +166,18 @@ static void test_alloc_aligned_in_new_block(void)
 	release(b);
 }
 
+/* A block begins at a page, so that much alignment needs no second block. */
+static void test_alloc_aligned_to_page_in_new_block(void)
+{
+	unsigned long a;
+
+	start();
+	a = (unsigned long)execmem_alloc_aligned(TYPE, BLOCK, PAGE_SIZE);
+	EXPECT(a && PAGE_ALIGNED(a));
+	EXPECT(pool->reserved == BLOCK);
+	execmem_free((void *)a);
+}
+
 static void test_alloc_larger_than_block(void)
 {
 	unsigned long a, b;
@@ -193,6 +205,10 @@ static void test_alloc_bad_input(void)
 	EXPECT(!alloc_text(range->end - range->start + 1));
 	EXPECT(!execmem_alloc(EXECMEM_TYPE_MAX, 64));
 	EXPECT(!execmem_alloc(-1, 64));
+	EXPECT(!execmem_alloc_aligned(-1, 64, 64));
+	EXPECT(!execmem_alloc_aligned(TYPE, 64, 0));
+	EXPECT(!execmem_alloc_aligned(TYPE, 64, 96));
+	EXPECT(!execmem_alloc_aligned(EXECMEM_MODULE_DATA, 64, 2 * PAGE_SIZE));
 	EXPECT(!shim.alloc.calls);
 	/* What is too large is a failure, no size at all is a mistake. */
 	EXPECT(pool->stats.failures == 2);
@@ -250,8 +266,8 @@ static void test_fill_sealed(void)
 
 	start();
 	a = alloc_text(64);
-	execmem_seal((void *)a);
-	execmem_seal((void *)a);
+	EXPECT(!execmem_seal((void *)a));
+	EXPECT(!execmem_seal((void *)a));
 	EXPECT(!take_reports());
 	EXPECT(fill(a, 1) == -EINVAL);
 	EXPECT(fill(a, 0) == -EINVAL);
@@ -281,15 +297,55 @@ static void test_seal_bad_address(void)
 
 	start();
 	a = alloc_text(128);
-	execmem_seal((void *)(a + 64));
-	execmem_seal((void *)(a + 128));
-	execmem_seal(NULL);
-	execmem_seal(&pool);
+	EXPECT(execmem_seal((void *)(a + 64)) == -EINVAL);
+	EXPECT(execmem_seal((void *)(a + 128)) == -EINVAL);
+	EXPECT(execmem_seal(NULL) == -EINVAL);
+	EXPECT(execmem_seal(&pool) == -EINVAL);
 	EXPECT(take_reports() == 4);
 	EXPECT(!fill(a, 128));
 	release(a);
 	execmem_seal((void *)a);
 	EXPECT(take_reports() == 1);
+}
+
+/* A type that is written in place until it is sealed */
+static void start_sealed(void)
+{
+	struct execmem_range *range;
+
+	arch_table = mixed_table(SMALL);
+	range = &arch_table->ranges[EXECMEM_MODULE_RO_AFTER_INIT];
+	*range = arch_table->ranges[EXECMEM_MODULE_TEXT];
+	range->start = arch_table->ranges[EXECMEM_BPF].end + SZ_64M;
+	range->end = range->start + SZ_1M;
+	range->alignment = PAGE_SIZE;
+	range->flags = 0;
+	range->fill = NULL;
+	range->seal = hook_seal;
+	EXPECT(kernel_boot());
+	pool = execmem_pool_of(EXECMEM_MODULE_RO_AFTER_INIT);
+}
+
+static void test_seal_hook(void)
+{
+	unsigned long a, b;
+
+	start_sealed();
+	a = alloc_of(EXECMEM_MODULE_RO_AFTER_INIT, 100);
+	b = alloc_of(EXECMEM_MODULE_RO_AFTER_INIT, 100);
+	EXPECT(!execmem_seal((void *)a));
+	EXPECT(shim.seal.calls == 1);
+	EXPECT(backing_is(a, PAGE_SIZE, SEAL_BYTE));
+	EXPECT(backing_is(b, PAGE_SIZE, TRAP_BYTE));
+	release(a);
+	/* What was sealed is not when it is handed out again. */
+	EXPECT(alloc_of(EXECMEM_MODULE_RO_AFTER_INIT, 100) == a);
+	EXPECT(backing_is(a, PAGE_SIZE, TRAP_BYTE));
+	shim.seal.at = 2;
+	EXPECT(execmem_seal((void *)b) == -EIO);
+	EXPECT(!execmem_pool_check(pool));
+	release(a);
+	release(b);
 }
 
 static void test_free_bad_address(void)
@@ -446,6 +502,7 @@ void run_basic_tests(void)
 	RUN(alloc_lowest_that_fits);
 	RUN(alloc_aligned);
 	RUN(alloc_aligned_in_new_block);
+	RUN(alloc_aligned_to_page_in_new_block);
 	RUN(alloc_larger_than_block);
 	RUN(alloc_unit_of_one_byte);
 	RUN(alloc_refuses_size_that_wraps);
@@ -462,5 +519,6 @@ void run_basic_tests(void)
 	RUN(fill_sealed);
 	RUN(fill_hook_fails);
 	RUN(seal_bad_address);
+	RUN(seal_hook);
 	RUN(lookup);
 }

@@ -76,6 +76,84 @@ static void test_boot_merges_bpf(void)
 	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC));
 }
 
+/* Types of module memory that a table does not know are what they always were. */
+static void test_boot_relatives(void)
+{
+	start_small();
+	EXPECT(execmem_pool_of(EXECMEM_MODULE_INIT_TEXT) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+	for (int i = EXECMEM_MODULE_RODATA; i < EXECMEM_TYPE_MAX; i++)
+		EXPECT(execmem_pool_of(i) ==
+		       execmem_pool_of(EXECMEM_MODULE_DATA));
+	EXPECT(!wants_flush(EXECMEM_MODULE_INIT_TEXT));
+}
+
+/* Text of modules only with huge pages, and BPF in the same blocks then */
+static struct execmem_info *huge_only_table(void)
+{
+	struct execmem_info *info = mixed_table(SMALL);
+
+	info->ranges[EXECMEM_MODULE_TEXT].flags |= EXECMEM_HUGE_ONLY;
+	info->ranges[EXECMEM_BPF].flags |= EXECMEM_MERGE;
+	info->ranges[EXECMEM_BPF].mapto = EXECMEM_MODULE_TEXT;
+	return info;
+}
+
+static void test_boot_huge_only(void)
+{
+	arch_table = huge_only_table();
+	EXPECT(kernel_boot());
+	EXPECT(execmem_is_shared(EXECMEM_MODULE_TEXT));
+	EXPECT(execmem_pool_of(EXECMEM_BPF) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+}
+
+static void test_boot_huge_only_without_huge(void)
+{
+	unsigned long a;
+
+	EXPECT(!param_parse_execmem("off"));
+	arch_table = huge_only_table();
+	EXPECT(kernel_boot());
+	EXPECT(!execmem_is_shared(EXECMEM_MODULE_TEXT));
+	EXPECT(!execmem_chunk_align(EXECMEM_MODULE_TEXT));
+	EXPECT(execmem_is_shared(EXECMEM_BPF));
+	EXPECT(execmem_pool_of(EXECMEM_BPF)->type == EXECMEM_BPF);
+	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==
+	       execmem_pool_of(EXECMEM_BPF));
+	EXPECT(execmem_pool_of(EXECMEM_MODULE_INIT_TEXT) ==
+	       execmem_pool_of(EXECMEM_MODULE_TEXT));
+	a = alloc_of(EXECMEM_MODULE_TEXT, 100);
+	EXPECT(PAGE_ALIGNED(a));
+	release(a);
+}
+
+static bool boots_with_seal(unsigned int alignment, int flags,
+			    int (*invalidate)(void *dst, size_t len))
+{
+	struct execmem_range *r;
+
+	arch_table = mixed_table(SMALL);
+	r = &arch_table->ranges[EXECMEM_MODULE_TEXT];
+	r->alignment = alignment;
+	r->flags = flags;
+	r->invalidate = invalidate;
+	r->seal = hook_seal;
+	kernel_reset();
+	return kernel_boot();
+}
+
+/* Only chunks of whole small pages can be sealed, and have to be unsealed. */
+static void test_boot_rejects_bad_seal(void)
+{
+	EXPECT(boots_with_seal(PAGE_SIZE, 0, hook_invalidate));
+	EXPECT(!boots_with_seal(PAGE_SIZE / 2, 0, hook_invalidate));
+	EXPECT(!boots_with_seal(PAGE_SIZE, EXECMEM_HUGE, hook_invalidate));
+	EXPECT(!boots_with_seal(PAGE_SIZE, 0, NULL));
+}
+
 static void test_boot_rejects_bad_table(void)
 {
 	const enum execmem_type text = EXECMEM_MODULE_TEXT;
@@ -90,6 +168,7 @@ static void test_boot_rejects_bad_table(void)
 	EXPECT(!BOOTS_WITH(text, fill, NULL));
 	EXPECT(!BOOTS_WITH(text, invalidate, NULL));
 	EXPECT(!BOOTS_WITH(text, flags, EXECMEM_EXEC));
+	EXPECT(!BOOTS_WITH(text, seal, hook_seal));
 	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_KPROBES));
 	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, EXECMEM_TYPE_MAX));
 	EXPECT(!BOOTS_WITH(EXECMEM_KPROBES, mapto, -1));
@@ -168,6 +247,10 @@ void run_boot_tests(void)
 	RUN(boot_with_default_only);
 	RUN(boot_merges_types);
 	RUN(boot_merges_bpf);
+	RUN(boot_relatives);
+	RUN(boot_huge_only);
+	RUN(boot_huge_only_without_huge);
+	RUN(boot_rejects_bad_seal);
 	RUN(boot_rejects_bad_table);
 	RUN(boot_huge);
 	RUN(boot_parameter_off);

@@ -18,10 +18,14 @@ JIT=/proc/sys/net/core/bpf_jit_enable
 NR_PROGS=200
 PROG_LEN=100
 
-# stat KEY: a number of the pool that BPF programs come from
+# The pool that BPF programs come from: their own or the one they are merged into
+POOL=$(awk '$1 == "merged" && $2 == "bpf:" { pool = $3 }
+	END { print pool ? pool : "bpf" }' "$STATS")
+
+# stat KEY: a number of that pool
 stat()
 {
-	awk -v key="$1" '$1 == "pool" && $2 == "bpf:" {
+	awk -v key="$1" -v pool="$POOL:" '$1 == "pool" && $2 == pool {
 		for (i = 3; i < NF; i += 2)
 			if ($i == key)
 				print $(i + 1)
@@ -251,8 +255,9 @@ lists_agree()
 {
 	start hold $NR_PROGS $PROG_LEN || return 1
 	quiet
-	[ "$(grep -c ' bpf' "$DEBUGFS/execmem/chunks")" = "$(stat chunks)" ] &&
-		[ "$(awk '$1 == "bpf" { nr += $6 }; END { print nr }' \
+	[ "$(grep -cE ' (bpf|bpf_classic|module_text|module_init_text) ' \
+		"$DEBUGFS/execmem/chunks")" = "$(stat chunks)" ] &&
+		[ "$(awk -v pool="$POOL" '$1 == pool { nr += $6 }; END { print nr }' \
 			"$DEBUGFS/execmem/map")" = "$(stat chunks)" ]
 }
 
@@ -302,7 +307,7 @@ check()
 		ktap_test_skip "$name: $reason"
 		;;
 	*)
-		ktap_print_msg "$(grep 'pool bpf' "$STATS")"
+		ktap_print_msg "$(grep "pool $POOL" "$STATS")"
 		ktap_test_fail "$name"
 		;;
 	esac

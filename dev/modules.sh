@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# All modules of dev/modules.list are loaded and unloaded, once with execmem on and
+# once with the boot switch off, side by side: dev/modules.sh [--base].  With --base a
+# third column is the kernel without the series.
+# dev/modules.sh --some does it with the few modules of dev/modules.some, which the
+# ordinary kernel has.
+# dev/modules.sh --list makes the list: of all modules that dev/config/modules.config
+# builds, in the order of their dependencies, those that the unpatched kernel loads
+# on this machine without the hardware.
+. "$(dirname "${BASH_SOURCE[0]}")/report.sh"
+
+OUT=$BUILD/modules
+LIST=$DEV/modules.list
+VARIANT=x86-modules
+LEAST=200				# modules that have to be in the list
+CPUS=4
+LIMIT=${LIMIT:-900}			# seconds, for each VM
+
+# boot LABEL VARIANT KERNEL_ARGS: the job's values end up in $OUT/LABEL.  All modules
+# of a kernel are in its machine anyway.
+boot() {
+	"$DEV/vm.sh" "$2" -m 2048 -c $CPUS -t "$LIMIT" -a "$3" -n "${OUT##*/}-$1" \
+		-f "$LIST:modules.list" -- modules-job.sh >"$OUT/$1" 2>"$OUT/$1.err"
+}
+
+rows() {
+	cat <<-'E'
+	= The modules
+	loaded | held.modules.loaded |
+	  of them with data that is sealed after init | held.modules.ro_after_init |
+	  stay, for they are in use | after.modules.in_use |
+	  stay, for they have no exit | after.modules.permanent |
+	bytes, says /proc/modules | held.modules.bytes | less
+	  of the largest one | held.modules.largest |
+	= Mappings added in the module region while all are held
+	executable, 4k | held.region_exec_4k - before.region_exec_4k | less
+	executable, 2M | held.region_exec_2M - before.region_exec_2M |
+	read-only, 4k | held.region_ro_4k - before.region_ro_4k | less
+	read-only, 2M | held.region_ro_2M - before.region_ro_2M |
+	writable, 4k | held.region_rw_4k - before.region_rw_4k | less
+	writable, 2M | held.region_rw_2M - before.region_rw_2M |
+	all of them | held.region_exec_4k - before.region_exec_4k + held.region_exec_2M - before.region_exec_2M + held.region_ro_4k - before.region_ro_4k + held.region_ro_2M - before.region_ro_2M + held.region_rw_4k - before.region_rw_4k + held.region_rw_2M - before.region_rw_2M | less
+	= Pages writable and executable
+	all modules held | held.wx_pages | less
+	while they come and go, at most | scan.wx_pages | less
+	  times looked | scan.times |
+	kB read-only, but not in the direct map | held.region_ro_kb - before.region_ro_kb - held.linear_ro_kb + before.linear_ro_kb | less
+	= Direct map, splits until all are loaded
+	2M pages split | held.direct_map_level2_splits - before.direct_map_level2_splits | less
+	1G pages split | held.direct_map_level3_splits - before.direct_map_level3_splits | less
+	= Memory in the module region, bytes
+	all held | held.region_bytes - before.region_bytes | less
+	all unloaded | after.region_bytes - before.region_bytes | less
+	all loaded and unloaded once more | again.region_bytes - before.region_bytes | less
+	= TLB-flush broadcasts
+	# module_code: asked for by init and exit functions of modules
+	@ load tlb load them
+	@ unload tlb unload them
+	= sync_core broadcasts
+	@ load sync_core load them
+	@ unload sync_core unload them
+	= Time in seconds, noisy (emulated)
+	load them | load.seconds | ratio
+	unload them | unload.seconds | ratio
+	E
+}
+
+# What must hold on every kernel
+checks_all() {
+	echo "modules in the list | $LEAST | <= | list.modules"
+	cat <<-'E'
+	all of them are loaded | held.modules.loaded | == | list.modules
+	those that stay are in use or permanent | after.modules.loaded | == | after.modules.in_use + after.modules.permanent
+	broadcasts are all counted | load.lost_events + unload.lost_events | == | 0
+	someone looked while they were loaded | 10 | <= | scan.times
+	pages writable and executable, at any time | before.wx_pages + held.wx_pages + scan.wx_pages + after.wx_pages + again.wx_pages | == | 0
+	kB read-only, but not in the direct map | held.region_ro_kb - before.region_ro_kb | <= | held.linear_ro_kb - before.linear_ro_kb
+	E
+}
+
+# What must hold with execmem on.  In pages_4k are those of data that is sealed after
+# init, of ftrace and kprobes, and of blocks that could not be huge.
+checks_on() {
+	cat <<-'E'
+	4k executable mappings added, but for ftrace and kprobes | held.exec_outside_4k - before.exec_outside_4k + held.exec_image_4k - before.exec_image_4k | <= | held.pools.exec_4k - before.pools.exec_4k
+	4k mappings that the statistics do not explain | held.region_exec_4k + held.region_ro_4k + held.region_rw_4k | <= | held.pools.pages_4k
+	blocks beyond those needed and one per pool | held.pools.excess_blocks | == | 0
+	2M pages of the direct map split | held.direct_map_level2_splits - before.direct_map_level2_splits | <= | held.pools.blocks_4k
+	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
+	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
+	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
+	loaded and unloaded once more: bytes reserved | again.region_bytes | <= | after.region_bytes
+	E
+}
+
+# Every module after all those it needs, softly or not, as modprobe would load them
+in_order() {
+	local version
+
+	version=$(cat "$BUILD/x86-modules-base/include/config/kernel.release")
+	# shellcheck disable=SC2046
+	modprobe -d "$OUT/root" -S "$version" -C /dev/null -a --show-depends \
+		$(find "$OUT/root" -name '*.ko' -printf '%f\n' | sed 's/\.ko$//' | sort) |
+		sed -n 's|^insmod .*/\([^/ ]*\)\.ko *$|\1|p' | awk '!seen[$0]++'
+}
+
+make_list() {
+	need_packages kmod
+	mkdir -p "$OUT"
+	"$DEV/kernel.sh" x86-modules-base
+	rm -rf "$OUT/root"
+	"$DEV/kernel.sh" x86-modules-base INSTALL_MOD_PATH="$OUT/root" modules_install
+	in_order >"$OUT/modules.list"
+	"$DEV/vm.sh" x86-modules-base -m 2048 -t "$LIMIT" -n modules-try \
+		-f "$OUT/modules.list" -- modules-job.sh try >"$OUT/try"
+	{
+		echo "# dev/modules.sh --list: what make modules loads, in this order"
+		sed -n 's/^loads //p' "$OUT/try"
+	} | write_if_changed "$LIST"
+	echo "$(grep -vc '^#' "$LIST") of $(wc -l <"$OUT/modules.list") modules load; the others:"
+	grep -vxFf "$LIST" "$OUT/modules.list" | paste -sd ' ' | fold -s -w 78 | sed 's/^/  /'
+}
+
+main() {
+	local on=execmem=on off=execmem=off columns bad=0 start c
+
+	columns=($on $off)
+	case ${1:-} in
+	--list)	make_list; return ;;
+	--base)	columns+=(unpatched) ;;
+	--some)	LIST=$DEV/modules.some VARIANT=x86 LEAST=20 OUT=$OUT-some ;;
+	'')	;;
+	*)	sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
+	esac
+	mkdir -p "$OUT"
+	need_packages qemu-system-x86 busybox-static gcc libc6-dev
+	"$DEV/kernel.sh" $VARIANT
+	[ ${#columns[@]} = 2 ] || "$DEV/kernel.sh" x86-modules-base
+
+	rm -f "$OUT"/{execmem=*,unpatched}*
+	start=$SECONDS
+	boot_all $VARIANT "${columns[@]}"
+
+	echo "$(grep -vc '^#' "$LIST") modules on $CPUS CPUs (QEMU TCG), kernel" \
+		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"
+	echo
+	rows | report "${columns[@]}"
+	for c in "${columns[@]}"; do
+		echo
+		echo "With $c"
+		sed -n 's/^|/  /p' "$OUT/$c" | fold -s -w 110
+	done
+	for c in "${columns[@]}"; do
+		echo
+		echo "Checks, $c"
+		checks_all | check "$c" || bad=1
+		[ "$c" != $on ] || checks_on | check "$c" || bad=1
+	done
+	echo
+	echo "Took $((SECONDS - start)) s.  Verdict: $([ $bad = 0 ] && echo pass || echo FAIL)"
+	return $bad
+}
+
+main "$@"
