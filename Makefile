@@ -6,7 +6,7 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -41,9 +41,6 @@ arm64:		## test_bpf on arm64 says what it said without the series
 
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
-
-modules:	## load and unload a few hundred real modules: mappings, broadcasts, memory
-	@dev/modules.sh
 
 kernel:		## build a kernel (V=x86, x86-base, x86-debug, x86-modules, arm64, arm64-base)
 	@dev/kernel.sh $(V)

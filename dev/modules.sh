@@ -134,6 +134,7 @@ main() {
 	*)	sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
+	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
 	need_packages qemu-system-x86 busybox-static gcc libc6-dev
 	"$DEV/kernel.sh" $VARIANT
 	[ ${#columns[@]} = 2 ] || "$DEV/kernel.sh" x86-modules-base
