@@ -237,6 +237,7 @@ series_objects() {
 		arch/"$2"/*32.c)			continue ;;
 		arch/"$2"/*)				;;
 		arch/*|tools/*|samples/*|scripts/*)	continue ;;
+		kernel/livepatch/*)			continue ;;	# configured in gate_configs only
 		esac
 		[ ! -e "$CHECK/$f" ] || echo "${f%.c}.o"
 	done
@@ -312,6 +313,7 @@ configs() {
 	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y
 	kmsan|x86|CC=clang|CONFIG_KMSAN=y
 	clang|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
+	livepatch|x86||CONFIG_LIVEPATCH=y
 	small|x86||# CONFIG_EXECMEM_HUGE is not set;# CONFIG_EXECMEM_DEBUG is not set
 	no-modules|x86||# CONFIG_MODULES is not set
 	no-debugfs|x86||# CONFIG_DEBUG_FS is not set;# CONFIG_KUNIT is not set
@@ -335,7 +337,12 @@ gate_configs() {
 			echo "$name: '${line[0]}' did not survive"; bad=1; continue
 		fi
 		objects=(mm/execmem.o mm/execmem_block.o mm/execmem_lookup.o kernel/bpf/core.o)
-		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o)
+		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o arch/x86/kernel/alternative.o)
+		case $name in
+		no-modules|nommu)	;;
+		livepatch)		objects+=(kernel/livepatch/core.o) ;;
+		*)			objects+=(kernel/module/main.o kernel/module/staging.o) ;;
+		esac
 		kmake -s "${objects[@]}" >"$scratch/build" 2>&1 || { echo "$name:"; grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; bad=1; }
 		! grep -m 5 -A3 'warning:' "$scratch/build" || { echo "$name warns"; bad=1; }
 	done < <(configs)
