@@ -33,7 +33,7 @@ diff:		## what the series changes in a file (F=mm/execmem.c)
 check:		## gates: round trip, style, every patch builds (G=NAME for one)
 	@dev/check.sh $(G)
 
-check-full:	## every patch builds as a whole kernel and boots, the allocator in other configurations (an hour)
+check-full:	## every patch builds as a whole kernel and boots, the allocator for other architectures and configurations (an hour)
 	@dev/check.sh cross configs full
 
 arm64:		## test_bpf on arm64 says what it said without the series
