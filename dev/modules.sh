@@ -111,7 +111,8 @@ make_list() {
 	"$DEV/kernel.sh" x86-modules-base
 	rm -rf "$OUT/root"
 	"$DEV/kernel.sh" x86-modules-base INSTALL_MOD_PATH="$OUT/root" modules_install
-	in_order >"$OUT/modules.list"
+	# What loads first in make test has its own list, and is not in this one.
+	in_order | grep -vxFf "$DEV/modules.some" >"$OUT/modules.list"
 	"$DEV/vm.sh" x86-modules-base -m 2048 -t "$LIMIT" -n modules-try \
 		-f "$OUT/modules.list" -- modules-job.sh try >"$OUT/try"
 	{

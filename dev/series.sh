@@ -149,6 +149,31 @@ assemble() {
 	echo "$tip"
 }
 
+# What assemble() makes the tip from: one line that changes when any of it does.
+series_id() {
+	{
+		gl rev-parse base
+		cat "$DEV/series.sh" "$1/patches/series"
+		(cd "$1" && { printf 'patches/%s\n' $(series_patches .); series_files .; } |
+			xargs -r -d '\n' sh -c 'sha256sum "$@" && stat -c %a "$@"' -)
+	} | sha256sum
+}
+
+# known_tip DIR: the tip, from the last time if it is made from the same.  Verbs
+# that only need the tree start with this, and assembling takes seconds.
+known_tip() {
+	local known=$LINUX/.git/known-tip id tip
+
+	id=$(series_id "$1" 2>/dev/null) || id=incomplete
+	if [ "$(head -n 1 "$known" 2>/dev/null)" = "$id" ]; then
+		tip=$(tail -n 1 "$known")
+		! gl rev-parse -q --verify "$tip^{commit}" 2>/dev/null || return 0
+	fi
+	tip=$(assemble "$1")
+	printf '%s\n' "$id" "$tip" | write_if_changed "$known"
+	echo "$tip"
+}
+
 # Why build/linux must not be overwritten; empty when it may.
 unsaved() {
 	if [ -d "$LINUX/.git/rebase-merge" ] || [ -d "$LINUX/.git/rebase-apply" ]; then
@@ -160,12 +185,13 @@ unsaved() {
 	fi
 }
 
-# With --keep a tree with unsaved work is left alone, which is not an error.
+# With --keep a tree with unsaved work is left alone, which is not an error, and
+# the tip may be the one known already.
 cmd_tree() {
 	local tip why lost
 
 	need_base
-	tip=$(assemble "$ROOT")
+	if [ "${1:-}" = --keep ]; then tip=$(known_tip "$ROOT"); else tip=$(assemble "$ROOT"); fi
 	if [ "$(gl rev-parse HEAD)" = "$tip" ]; then
 		gl update-ref refs/assembled "$tip"
 		[ -n "${1:-}" ] || say "build/linux is up to date: $(summary "$tip")"

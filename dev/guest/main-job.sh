@@ -31,15 +31,19 @@ fleet() {
 
 # insmod runs the suites; their result is in the log.  One line per test would
 # keep the serial console busy for longer than the tests, so only warnings and
-# worse go there meanwhile.
+# worse go there meanwhile.  The workers that free the programs get what the tests
+# leave them: emulated, code that is overwritten right after it ran takes twice the
+# time of all the rest.
 suite() {
 	dmesg -n 5
+	renice -n -20 -p $$
 	if insmod test_bpf.ko; then
 		rmmod test_bpf
 		echo "@ test_bpf.insmod ok"
 	else
 		echo "@ test_bpf.insmod failed"
 	fi
+	renice -n 0 -p $$
 	dmesg -n 7
 	dmesg | awk '
 	/test_bpf: .*FAIL/ && !/Summary/ { print "test_bpf:" $0 }
