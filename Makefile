@@ -42,7 +42,7 @@ arm64:		## test_bpf on arm64 says what it said without the series
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
 
-kernel:		## build a kernel (V=x86, x86-base, x86-debug, x86-modules, arm64, arm64-base)
+kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-modules)
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")

@@ -79,7 +79,7 @@ gate_edits() {
 gate_refresh() {
 	local tip
 
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	rm -rf "$scratch/new"
 	generate "$1" "$tip" "$scratch/new"
 	(cd "$scratch/new" && find . -type f -printf '%P\n') | while read -r f; do
@@ -91,7 +91,7 @@ gate_refresh() {
 gate_export() {
 	local tip work=$scratch/am rc=0
 
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
 	export_series "$1" "$tip" "$scratch/mails"
 	rm -f "$scratch/mails/"*cover-letter.patch
@@ -126,7 +126,7 @@ gate_checkpatch() {
 	local tip p bad=0 rc file type waivers=$DEV/checkpatch-waivers line
 
 	need_packages codespell
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
 	export_series "$1" "$tip" "$scratch/mails"
 	: >"$scratch/used"
@@ -179,7 +179,7 @@ gate_spdx() {
 	need_packages python3-ply python3-git
 	mapfile -t files < <(series_files "$1")
 	[ ${#files[@]} -gt 0 ] || return 0
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	checkout_at "$tip"
 	(cd "$CHECK" && python3 scripts/spdxcheck.py "${files[@]}") 2>&1
 }
@@ -261,7 +261,7 @@ changes_kernel() {
 gate_build() {
 	local c tip out=
 
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	for c in $(gl rev-list --reverse "base..$tip"); do
 		changes_kernel "$c" || continue
 		checkout_at "$c"
@@ -273,20 +273,38 @@ gate_build() {
 	done
 }
 
+# warnings_at COMMIT FILE OBJECT...: what W=1 and sparse say there, without lines
+warnings_at() {
+	checkout_at "$1"
+	prepare x86
+	: >"$2"
+	[ $# -gt 2 ] || return 0
+	kmake -s -k W=1 C=2 CF=-D__CHECK_ENDIAN__ "${@:3}" >"$scratch/w" 2>&1 || true
+	grep -E '(warning|error):' "$scratch/w" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s|^\.\./||' |
+		sort -u >"$2" || true
+}
+
+# warned_objects FILE: those whose C file is named; when a header is, all of them
+warned_objects() {
+	if grep -q '^[^:]*\.h:' "$1"; then
+		series_objects "$ROOT" x86
+	else
+		sed -n 's/^\([^:]*\)\.c:.*/\1.o/p' "$1" | sort -u
+	fi
+}
+
 # W=1 and sparse say nothing that they do not say about the base.
 gate_warnings() {
-	local tip at
+	local tip
 
 	need_packages sparse
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
-	for at in base "$tip"; do
-		checkout_at "$at"
-		prepare x86
-		build_objects "$1" x86 -k W=1 C=2 CF=-D__CHECK_ENDIAN__ >"$scratch/w" || true
-		grep -E '(warning|error):' "$scratch/w" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s|^\.\./||' |
-			sort -u >"$scratch/warnings.$([ "$at" = base ] && echo old || echo new)" || true
-	done
+	checkout_at "$tip"
+	# shellcheck disable=SC2046
+	warnings_at "$tip" "$scratch/warnings.new" $(series_objects "$1" x86)
+	# shellcheck disable=SC2046
+	warnings_at base "$scratch/warnings.old" $(warned_objects "$scratch/warnings.new")
 	comm -13 "$scratch/warnings.old" "$scratch/warnings.new" >"$scratch/w"
 	[ ! -s "$scratch/w" ] || { head -n 20 "$scratch/w"; return 1; }
 }
@@ -295,7 +313,7 @@ gate_warnings() {
 gate_cross() {
 	local tip a
 
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
 	checkout_at "$tip"
 	for a in arm64 riscv powerpc; do
@@ -327,7 +345,7 @@ gate_configs() {
 	local tip name variant args lines line objects bad=0
 
 	need_packages clang lld
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	checkout_at "$tip"
 	while IFS='|' read -r name variant args lines; do
 		IFS=';' read -ra line <<<"$lines"
@@ -353,7 +371,7 @@ gate_configs() {
 gate_full() {
 	local c tip
 
-	tip=$(assemble "$1")
+	tip=$(known_tip "$1")
 	for c in base $(gl rev-list --reverse "base..$tip"); do
 		checkout_at "$c"
 		prepare x86

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Under the checkers: KUnit, the kselftest, test_bpf and the modules of
-# dev/modules.some must pass on a kernel with
-# KASAN, kmemleak, lockdep and the validator after each operation, and with a
-# guard page behind each chunk (execmem=guard).  Mistakes made on purpose must be
-# reported.  dev/debug.sh [STEP...]
+# dev/modules.some must pass on a kernel with KASAN, kmemleak, lockdep and the
+# validator after each allocation and free; KUnit and the kselftest on the ordinary
+# kernel with a guard page behind each chunk (execmem=guard), too.  Mistakes made on
+# purpose must be reported.  dev/debug.sh [STEP...]
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=$BUILD/debug

@@ -45,10 +45,11 @@ variant() {
 # BTF needs types only: without variable tracking the compiler makes the same
 # code in 12 % less time.
 kmake() {
-	nice make -C "$src" O="$out" ARCH="$arch" "CC=ccache gcc" "HOSTCC=ccache gcc" \
+	# shellcheck disable=SC2086
+	nice make $PARALLEL -C "$src" O="$out" ARCH="$arch" "CC=ccache gcc" "HOSTCC=ccache gcc" \
 		LOCALVERSION= KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
 		KCFLAGS=-fno-var-tracking KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP=@0 \
-		"${make_args[@]}" -j"$JOBS" "$@" </dev/null
+		"${make_args[@]}" "$@" </dev/null
 }
 
 # last_lines: of several lines for one symbol the last one counts

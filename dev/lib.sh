@@ -12,6 +12,10 @@ LINUX=$BUILD/linux			# base commit plus one commit per patch
 LINUX_BASE=$BUILD/linux-base		# the same without the series
 JOBS=${JOBS:-$(nproc)}
 
+# In make test there is a jobserver, which knows what else runs; see dev/tests.mk.
+PARALLEL=
+[ -n "${JOBSERVER:-}" ] || { unset MAKEFLAGS; PARALLEL=-j$JOBS; }
+
 # The user's git configuration must not change a byte of what we generate.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:$PATH	# Debian's python first

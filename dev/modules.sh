@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # All modules of dev/modules.list are loaded and unloaded, once with execmem on and
-# once with the boot switch off, side by side: dev/modules.sh [--base].  With --base a
-# third column is the kernel without the series.
-# dev/modules.sh --some does it with the few modules of dev/modules.some, which the
-# ordinary kernel has.
-# dev/modules.sh --list makes the list: of all modules that dev/config/modules.config
-# builds, in the order of their dependencies, those that the unpatched kernel loads
-# on this machine without the hardware.
+# once with the boot switch off, side by side: dev/modules.sh [--some] [ACTION].
+# With --some: the few modules of dev/modules.some, which the ordinary kernel has.
+# What else can be done with them:
+#   --base       a third column is the kernel without the series
+#   --faults     load each with each of the allocations on its way failing once
+#   --stress N   for N seconds four threads load and unload them, beside BPF programs
+#   --list       make the list: of all modules that dev/config/modules.config builds,
+#                in the order of their dependencies, those that the unpatched kernel
+#                loads on this machine without the hardware
 . "$(dirname "${BASH_SOURCE[0]}")/report.sh"
 
 OUT=$BUILD/modules
@@ -86,7 +88,7 @@ checks_on() {
 	4k executable mappings added, but for ftrace and kprobes | held.exec_outside_4k - before.exec_outside_4k + held.exec_image_4k - before.exec_image_4k | <= | held.pools.exec_4k - before.pools.exec_4k
 	4k mappings that the statistics do not explain | held.region_exec_4k + held.region_ro_4k + held.region_rw_4k | <= | held.pools.pages_4k
 	blocks beyond those needed and one per pool | held.pools.excess_blocks | == | 0
-	2M pages of the direct map split | held.direct_map_level2_splits - before.direct_map_level2_splits | <= | held.pools.blocks_4k
+	2M pages of the direct map split, one for each page sealed at most | held.direct_map_level2_splits - before.direct_map_level2_splits | <= | held.pools.pages_4k
 	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
 	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
 	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
@@ -123,23 +125,41 @@ make_list() {
 	grep -vxFf "$LIST" "$OUT/modules.list" | paste -sd ' ' | fold -s -w 78 | sed 's/^/  /'
 }
 
-main() {
-	local on=execmem=on off=execmem=off columns bad=0 start c
+# job NAME ARGUMENT...: another job than the main one, with execmem on
+job() {
+	"$DEV/vm.sh" $VARIANT -m 2048 -c $CPUS -t "$LIMIT" -a execmem=on -n "${OUT##*/}-$1" \
+		-f "$LIST:modules.list" -- "$1-job.sh" "${@:2}"
+}
 
-	columns=($on $off)
+main() {
+	local columns=(execmem=on execmem=off)
+
+	if [ "${1:-}" = --some ]; then
+		LIST=$DEV/modules.some VARIANT=x86 LEAST=20 OUT=$OUT-some
+		shift
+	fi
 	case ${1:-} in
 	--list)	make_list; return ;;
 	--base)	columns+=(unpatched) ;;
-	--some)	LIST=$DEV/modules.some VARIANT=x86 LEAST=20 OUT=$OUT-some ;;
-	'')	;;
-	*)	sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
+	''|--faults|--stress)	;;
+	*)	sed -n '3,14s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
 	need_packages qemu-system-x86 busybox-static gcc libc6-dev
 	"$DEV/kernel.sh" $VARIANT
-	[ ${#columns[@]} = 2 ] || "$DEV/kernel.sh" x86-modules-base
+	case ${1:-} in
+	--faults)	job loadfail ;;
+	--stress)	LIMIT=$((LIMIT + $2)) job stress "$2" ;;
+	*)		compare "${columns[@]}" ;;
+	esac
+}
 
+# compare LABEL...: a column each
+compare() {
+	local on=execmem=on columns=("$@") bad=0 start c
+
+	[[ " $* " != *" unpatched "* ]] || "$DEV/kernel.sh" $VARIANT-base
 	rm -f "$OUT"/{execmem=*,unpatched}*
 	start=$SECONDS
 	boot_all $VARIANT "${columns[@]}"

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # All tests, or those named: dev/test.sh [NAME...].  A test is a function
-# test_NAME; status 0 passed, 77 skipped, anything else failed.  Two run at a
-# time: most of them wait for one emulated machine, which is one thread.
+# test_NAME; status 0 passed, 77 skipped, anything else failed.  As many run at a
+# time as there are processors, see dev/tests.mk.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Kernels are built by the first that needs them, so next to each of these comes
-# one that needs none or another one.
+# The kernel is built by the first, next to those that need none.
 TESTS="smoke harness check fuzz kunit selftest run memory modules observe bench plumbing"
 
 test_check() { "$DEV/check.sh"; }
@@ -99,6 +98,10 @@ run_test() {
 }
 
 mkdir -p "$BUILD/logs"
+if [ "${1:-}" = --one ]; then
+	run_test "$2"
+	exit
+fi
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 # shellcheck disable=SC2086
@@ -106,11 +109,8 @@ trap 'rm -f "$results"' EXIT
 for t; do
 	declare -F "test_$t" >/dev/null || die "no test '$t'; there are: $TESTS"
 done
-for t; do
-	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
-	run_test "$t" &
-done
-wait
+export results DEV
+make -s -k -j"$JOBS" -f "$DEV/tests.mk" TESTS="$*"
 
 count() { grep -c "^$1 " "$results" || true; }
 closing="$(count ok) passed, $(count FAIL) failed"

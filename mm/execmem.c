@@ -18,9 +18,9 @@
  * usually a huge page; otherwise each chunk has a block of its own, whose
  * permissions the caller manages.
  *
- * A block of a shared pool is filled with trapping bytes and gets its final
- * permissions as a whole before its first chunk is handed out. It keeps them
- * until it is given back as a whole. Read-only chunks are written by
+ * A block of a shared pool is filled with trapping bytes, or with zeroes for data,
+ * and gets its final permissions as a whole before its first chunk is handed out.
+ * It keeps them until it is given back as a whole. Read-only chunks are written by
  * execmem_fill() only, through a separate temporary mapping that the
  * architecture provides, and never again after execmem_seal(). Text patching
  * (text_poke() and the like) has its own rules and does not ask.

@@ -76,9 +76,11 @@ enum execmem_type {
  *	out at addresses that held code since the last flush
  * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, begin with small blocks until what
  *	is used justifies huge pages, as on every machine with little memory
- * @EXECMEM_HUGE_ONLY: where blocks cannot be huge, the type is neither shared nor
- *	merged: each allocation gets fresh pages with the pgprot of the table, and
- *	the caller manages their permissions
+ * @EXECMEM_HUGE_ONLY: when the kernel does without huge pages, which is decided at
+ *	boot, the type is neither shared nor merged: each allocation gets fresh pages
+ *	with the pgprot of the table, aligned to %MODULE_ALIGN, and the caller
+ *	manages their permissions. @seal and all flags but %EXECMEM_KASAN_SHADOW
+ *	mean nothing then. A huge page that is merely missing changes nothing.
  * @EXECMEM_GUARD: give each chunk of a shared type a block and a guard page of
  *	its own; not for tables, set by the boot parameter execmem=guard
  */
@@ -119,9 +121,10 @@ enum execmem_range_flags {
  * @fill: write @len bytes at @src to @dst, which is inside a live chunk that
  *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy(),
  *	which does not do for %EXECMEM_READONLY.
- * @invalidate: overwrite a freed chunk, which may be read-only, with bytes that
- *	trap when executed. May sleep, returns 0 or an error. %NULL is memset()
- *	to zero, which does not do for %EXECMEM_READONLY.
+ * @invalidate: make a freed chunk fit for its next owner: what is executable is
+ *	overwritten with bytes that trap, what was sealed becomes writable. May
+ *	sleep, returns 0 or an error. %NULL is memset() to zero, which does not do
+ *	for %EXECMEM_READONLY.
  * @seal: make a chunk read-only, for types that are written in place until
  *	execmem_seal(); @invalidate has to undo it. May sleep, returns 0 or an
  *	error. Only where blocks are not huge and chunks are whole pages. %NULL
@@ -149,8 +152,10 @@ struct execmem_range {
 /**
  * struct execmem_info - architecture parameters for code allocations
  * @ranges: one entry for each type. Entries without a start address and without
- *	%EXECMEM_MERGE inherit %EXECMEM_DEFAULT; those of module memory inherit
- *	%EXECMEM_MODULE_DATA, and text that of %EXECMEM_MODULE_TEXT.
+ *	%EXECMEM_MERGE are merged into a relative: classic BPF into %EXECMEM_BPF,
+ *	module text into %EXECMEM_MODULE_TEXT, other module memory into
+ *	%EXECMEM_MODULE_DATA. Where that has no entry either, they inherit
+ *	%EXECMEM_DEFAULT, module data with %PAGE_KERNEL.
  * @no_huge: why this machine cannot map blocks by huge pages, as a part of a
  *	sentence, or %NULL when it can
  */
@@ -189,8 +194,10 @@ struct execmem_area {
  * @size: how many bytes are needed, not zero
  *
  * For a shared type (see &struct execmem_range) the memory has its final
- * permissions already. Text reads as trapping instructions. The only way to
- * write read-only memory is execmem_fill(). For any other type the memory is
+ * permissions already, but for data that execmem_seal() makes read-only. Text reads
+ * as trapping instructions. Writable memory may hold what its former owner left
+ * there. The only way to write read-only memory is execmem_fill(). For any other
+ * type the memory is
  * page aligned, has the protection that the architecture gave, and its
  * permissions are up to the caller.
  *
@@ -198,8 +205,9 @@ struct execmem_area {
  *	text is patched to allocate. Interrupts are enabled, as TLBs may be flushed
  *	on all CPUs.
  * Return: the memory, aligned as the architecture's table says, or %NULL when
- *	@type is unknown, @size is zero or larger than the address range, or
- *	there is no memory or address space left
+ *	@type is unknown, @size is zero or larger than the address range,
+ *	there is no memory or address space left, or the architecture's table is
+ *	not known yet or was rejected
  */
 void *execmem_alloc(enum execmem_type type, size_t size);
 
@@ -220,7 +228,8 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 
 /**
  * execmem_fill - write a part of a chunk that is not sealed
- * @dst: where to write, anywhere inside a chunk
+ * @dst: where to write, anywhere inside a chunk; as for @len, an architecture
+ *	with instructions of a fixed size may ask for multiples of it
  * @src: what to write; ordinary memory
  * @len: how many bytes to write; zero is allowed and writes nothing
  *
@@ -228,11 +237,11 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  * address of the code only afterwards. Code that may be running is changed by
  * text patching instead. The chunk stays valid while it is written, even if
  * someone frees it meanwhile. Memory of a type that is not shared has to be
- * writable still.
+ * writable still, where the architecture has no hook for the type; x86 has one for
+ * every type but writable data.
  *
  * Context: Process context, may sleep, as the architecture's fill hook does.
- *	text_mutex must not be held for a shared type: the hooks of x86, powerpc
- *	and riscv take it.
+ *	text_mutex must not be held: the hooks of x86, powerpc and riscv take it.
  * Return: 0, -EINVAL when the range is not completely inside one live chunk or
  *	the chunk is sealed (nothing is written then, and the first such mistake
  *	is reported), or what the architecture's hook returned
@@ -252,8 +261,10 @@ int execmem_fill(void *dst, const void *src, size_t len);
  * Context: Process context. Sleeps where it makes memory read-only, and needs
  *	interrupts enabled then. May be called with text_mutex held.
  * Return: 0, -EINVAL when @ptr is not the start of a live chunk (nothing is done
- *	then, and the first such mistake is reported), or what the architecture's
- *	hook returned: the memory may be writable still
+ *	then, and the first such mistake is reported; %NULL is none), or what the
+ *	architecture's hook returned, as -ENOMEM when a huge page of the direct map
+ *	cannot be split: the memory may be writable still. The chunk counts as
+ *	sealed then, and may be sealed again or freed.
  */
 int execmem_seal(void *ptr);
 
@@ -261,23 +272,26 @@ int execmem_seal(void *ptr);
  * execmem_free - free a chunk, sealed or not
  * @ptr: the address execmem_alloc() returned, or %NULL
  *
- * A chunk of a shared type is overwritten with trapping bytes before its
- * addresses can be reused. The caller must have waited until nobody executes the code any more
- * or holds its address, since the allocator waits for no grace period:
+ * Text of a shared type is overwritten with trapping bytes before its addresses
+ * can be reused. The caller must have waited until nobody executes the code any
+ * more or holds its address, since the allocator waits for no grace period:
  *
  * ================== =====================================================
  * module text        synchronize_rcu() after the module left all lists
  * module data        the same
+ * module init memory synchronize_rcu() after the module's range shrank, in a
+ *                    work item
+ * ITS thunks         no task is in the module, which alone calls them
  * kprobes            synchronize_rcu(), for optimized ones
  *                    synchronize_rcu_tasks() before
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
- * also classic       sleep, and then a work item
+ * also classic       sleep, and then a work item; seccomp counts users instead
  * BPF trampolines    call_rcu_tasks(), as tasks can be preempted in them, and
  *                    before that either call_rcu_tasks_trace(), as programs in
  *                    them can sleep, or their count of users and a first
- *                    call_rcu_tasks()
+ *                    call_rcu_tasks(); and then a work item
  * struct_ops images  both synchronize_rcu() and synchronize_rcu_tasks()
  * BPF dispatchers    synchronize_rcu() before a half is filled again; never freed
  * ================== =====================================================
@@ -286,10 +300,11 @@ int execmem_seal(void *ptr);
  * not the start of a live chunk is ignored, and the first one is reported. What
  * cannot be overwritten is never used again.
  *
- * Context: Process context, may sleep. A call from an interrupt is reported and
- *	leaks the memory. For shared types text_mutex must not be held, as for
- *	execmem_fill(). Allocates nothing, except that giving back a block of
- *	small pages may split huge pages of the direct map.
+ * Context: Process context, may sleep. A call from an interrupt, or with
+ *	softirqs disabled, is reported and leaks the memory. For shared types
+ *	text_mutex must not be held, as the hooks take it. Allocates nothing, except
+ *	that giving back a block of small pages may split huge pages of the direct
+ *	map.
  */
 void execmem_free(void *ptr);
 
@@ -315,7 +330,7 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area);
  *
  * For callers that rely on memory which is read-only without their doing.
  *
- * Context: Any, after boot.
+ * Context: Any, once the architecture's table is known.
  * Return: the alignment in bytes, or 0 when the type is not shared or not
  *	read-only
  */
@@ -328,7 +343,7 @@ size_t execmem_chunk_align(enum execmem_type type);
  * The size of a chunk need not be a multiple of a page then, and the caller must
  * not change permissions: neighbours are mapped by the same entry.
  *
- * Context: Any, after boot.
+ * Context: Any, once the architecture's table is known.
  * Return: true when they do
  */
 bool execmem_is_shared(enum execmem_type type);

@@ -502,9 +502,13 @@ static void test_visits(void)
 
 void run_random_tests(void)
 {
+	/*
+	 * First, while what malloc() hands out is in one place: after the others
+	 * it takes twice as long.
+	 */
+	RUN(random_checked_always);
 	RUN(random_exact);
 	RUN(random_guard);
 	RUN(visits);
-	RUN(random_checked_always);
 	RUN(random_checked_sometimes);
 }

@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Each module named is loaded with each of the allocations on its way failing once.
+# What the allocator has handed out afterwards must be what it was before.
+#
+#	loadfail-job.sh [MODULE...]		default: those of modules.list
+set -eu
+
+used() { awk '/^pool/ { for (i = 3; i < NF; i += 2) if ($i ~ /^(used|chunks)$/) print $2, $i, $(i + 1) }' /sys/kernel/debug/execmem/stats; }
+
+# settled NAME: what is used when all that is freed late is freed
+settled() {
+	./measure.sh settle
+	used >"/tmp/$1"
+}
+
+# What it needs is loaded beforehand and stays.
+file_of() { for f in *.ko; do [ "$(echo "$f" | tr - _)" != "$1.ko" ] || echo "$f"; done; }
+needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
+
+dmesg -n 5
+for f in failslab fail_page_alloc; do
+	echo N >/sys/kernel/debug/$f/ignore-gfp-wait
+	echo 0 >/sys/kernel/debug/$f/verbose
+done
+echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
+
+bad=''
+[ $# -gt 0 ] || set -- $(sed '/^#/d; /^$/d' modules.list)
+for m; do
+	for d in $(needs "$m"); do
+		[ -d "/sys/module/$d" ] || insmod "$(file_of "$d")"
+	done
+	insmod "$m.ko"		# what is allocated once and kept
+	rmmod "$m"
+	settled before
+	./loadfail "$m.ko" || bad="$bad $m"
+	settled after
+	cmp -s /tmp/before /tmp/after || {
+		echo "$m left something:"
+		diff /tmp/before /tmp/after || true
+		bad="$bad $m"
+	}
+done
+[ -z "$bad" ] || { echo "bad:$bad"; exit 1; }
+echo "VERDICT ok"

@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Threads that load and unload modules, each its own share of them, while BPF programs
+# come and go.  Afterwards nothing may be left, and the validator has to agree.
+#
+#	stress-job.sh SECONDS [THREADS]		modules of modules.list, fleet beside it
+set -eu
+
+seconds=$1 threads=${2:-4}
+end=$(($(cut -d . -f 1 /proc/uptime) + seconds))
+names() { sed '/^#/d; /^$/d' modules.list; }
+late() { [ "$(cut -d . -f 1 /proc/uptime)" -ge $end ]; }
+used() { awk '/^pool/ { for (i = 3; i < NF; i += 2) if ($i ~ /^(used|chunks)$/) print $2, $i, $(i + 1) }' /sys/kernel/debug/execmem/stats; }
+
+# share N: groups of modules that need each other stay together, so that what one
+# thread loads does not depend on another's
+share() { awk -v n="$1" -v of="$threads" '$1 % of == n { print $2 }' /tmp/groups; }
+
+needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
+
+# NUMBER MODULE, in the order of the list
+groups() {
+	for m in $(names); do
+		echo "$m $(echo "$m" | tr - _) $(needs "$m")"
+	done | awk '
+	function root(m) { while (m in up && up[m] != m) m = up[m]; return m }
+	{
+		file[NR] = $1
+		name[NR] = $2
+		for (i = 3; i <= NF; i++)
+			if (root($i) != root($2))
+				up[root($i)] = root($2)
+	}
+	END {
+		for (i = 1; i <= NR; i++) {
+			r = root(name[i])
+			if (!(r in number))
+				number[r] = nr++
+			print number[r] + 0, file[i]
+		}
+	}' >/tmp/groups
+}
+
+# One round loads the share, in order, and unloads it backwards.
+thread() {
+	rounds=0
+	while ! late; do
+		loaded=''
+		for m in $(share "$1"); do
+			insmod "$m.ko" || { echo "$m does not load"; return 1; }
+			loaded="$m $loaded"
+		done
+		for m in $loaded; do
+			rmmod "$m" || { echo "$m does not unload"; return 1; }
+		done
+		rounds=$((rounds + 1))
+	done
+	echo "@ stress.rounds.$1 $rounds"
+}
+
+churn() {
+	rounds=0
+	while ! late; do
+		./bpfload fleet load churn:200 unload >/dev/null
+		rounds=$((rounds + 1))
+	done
+	echo "@ stress.rounds.bpf $rounds"
+}
+
+dmesg -n 5
+groups
+./bpfload fleet load unload >/dev/null
+for m in $(names); do insmod "$m.ko"; done
+for m in $(names | awk '{ l = $0 " " l } END { print l }'); do rmmod "$m"; done
+./measure.sh settle
+used >/tmp/before
+echo "@ stress.modules $(names | wc -l)"
+
+pids=''
+i=0
+while [ $i -lt "$threads" ]; do
+	thread $i & pids="$pids $!"
+	i=$((i + 1))
+done
+churn & pids="$pids $!"
+bad=0
+for p in $pids; do wait "$p" || bad=1; done
+
+./measure.sh settle
+used >/tmp/after
+cmp -s /tmp/before /tmp/after || { diff /tmp/before /tmp/after || true; bad=1; }
+echo 1 >/sys/kernel/debug/execmem/check || { echo "the validator complains"; bad=1; }
+[ $bad = 0 ] || exit 1
+echo "VERDICT ok"
