@@ -24,6 +24,8 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE CDPATH
 # Base and patched kernel are built one directory below their source, so every
 # path on the compiler's command line is relative and both share the cache.
 export CCACHE_DIR=$BUILD/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=8G
+# What is not in it is then compiled without being preprocessed once more before.
+export CCACHE_DEPEND=1
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
