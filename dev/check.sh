@@ -18,13 +18,14 @@ gate_version() {
 	[ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ] || { echo "base tree differs"; return 1; }
 }
 
-# Applies without fuzz and offset, and twice gives the same commit.
+# Applies without fuzz and offset, and twice gives the same commit, the known one.
 gate_apply() {
 	local first second
 
 	first=$(assemble "$1")
 	second=$(assemble "$1")
 	[ "$first" = "$second" ] || { echo "two assemblies differ"; return 1; }
+	[ "$first" = "$(known_tip "$1")" ] || { echo "the tip that is known differs"; return 1; }
 }
 
 # Each file outside the plumbing has one owner, each patch its line, and back.
@@ -275,21 +276,21 @@ gate_build() {
 
 # warnings_at COMMIT FILE OBJECT...: what W=1 and sparse say there, without lines
 warnings_at() {
-	checkout_at "$1"
-	prepare x86
 	: >"$2"
 	[ $# -gt 2 ] || return 0
+	checkout_at "$1"
+	prepare x86
 	kmake -s -k W=1 C=2 CF=-D__CHECK_ENDIAN__ "${@:3}" >"$scratch/w" 2>&1 || true
 	grep -E '(warning|error):' "$scratch/w" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s|^\.\./||' |
 		sort -u >"$2" || true
 }
 
-# warned_objects FILE: those whose C file is named; when a header is, all of them
+# warned_objects FILE DIR: those that are named; when a header is, all of them
 warned_objects() {
 	if grep -q '^[^:]*\.h:' "$1"; then
-		series_objects "$ROOT" x86
+		series_objects "$2" x86
 	else
-		sed -n 's/^\([^:]*\)\.c:.*/\1.o/p' "$1" | sort -u
+		sed -n 's/^\([^:]*\)\.[coS]:.*/\1.o/p' "$1" | sort -u
 	fi
 }
 
@@ -304,7 +305,7 @@ gate_warnings() {
 	# shellcheck disable=SC2046
 	warnings_at "$tip" "$scratch/warnings.new" $(series_objects "$1" x86)
 	# shellcheck disable=SC2046
-	warnings_at base "$scratch/warnings.old" $(warned_objects "$scratch/warnings.new")
+	warnings_at base "$scratch/warnings.old" $(warned_objects "$scratch/warnings.new" "$1")
 	comm -13 "$scratch/warnings.old" "$scratch/warnings.new" >"$scratch/w"
 	[ ! -s "$scratch/w" ] || { head -n 20 "$scratch/w"; return 1; }
 }

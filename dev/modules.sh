@@ -7,9 +7,11 @@
 #   --base       a third column is the kernel without the series
 #   --faults     load each with each of the allocations on its way failing once
 #   --stress N   for N seconds four threads load and unload them, beside BPF programs
+#                (both: only modules that can be unloaded)
 #   --list       make the list: of all modules that dev/config/modules.config builds,
-#                in the order of their dependencies, those that the unpatched kernel
-#                loads on this machine without the hardware
+#                but those of dev/modules.some, in the order of their dependencies,
+#                those that the unpatched kernel loads on this machine without the
+#                hardware
 . "$(dirname "${BASH_SOURCE[0]}")/report.sh"
 
 OUT=$BUILD/modules
@@ -88,7 +90,7 @@ checks_on() {
 	4k executable mappings added, but for ftrace and kprobes | held.exec_outside_4k - before.exec_outside_4k + held.exec_image_4k - before.exec_image_4k | <= | held.pools.exec_4k - before.pools.exec_4k
 	4k mappings that the statistics do not explain | held.region_exec_4k + held.region_ro_4k + held.region_rw_4k | <= | held.pools.pages_4k
 	blocks beyond those needed and one per pool | held.pools.excess_blocks | == | 0
-	2M pages of the direct map split, one for each page sealed at most | held.direct_map_level2_splits - before.direct_map_level2_splits | <= | held.pools.pages_4k
+	2M pages of the direct map split, one for each page sealed at most | held.direct_map_level2_splits - before.direct_map_level2_splits | <= | held.pools.sealed_pages
 	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
 	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
 	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
@@ -139,10 +141,12 @@ main() {
 		shift
 	fi
 	case ${1:-} in
-	--list)	make_list; return ;;
+	--list)	[ $VARIANT = x86-modules ] || die "--list makes the long list"
+		make_list; return ;;
 	--base)	columns+=(unpatched) ;;
-	''|--faults|--stress)	;;
-	*)	sed -n '3,14s/^# *//p' "$0" >&2; exit 2 ;;
+	--stress)	: "${2:?for how many seconds?}" ;;
+	''|--faults)	;;
+	*)	sed -n '3,16s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"

@@ -162,16 +162,23 @@ series_id() {
 # known_tip DIR: the tip, from the last time if it is made from the same.  Verbs
 # that only need the tree start with this, and assembling takes seconds.
 known_tip() {
-	local known=$LINUX/.git/known-tip id tip
+	local known=() id tip
 
-	id=$(series_id "$1" 2>/dev/null) || id=incomplete
-	if [ "$(head -n 1 "$known" 2>/dev/null)" = "$id" ]; then
-		tip=$(tail -n 1 "$known")
-		! gl rev-parse -q --verify "$tip^{commit}" 2>/dev/null || return 0
+	# What is not complete is for assemble() to complain about.
+	id=$(series_id "$1" 2>/dev/null) || { assemble "$1"; return; }
+	[ ! -e "$LINUX/.git/known-tip" ] || mapfile -t known <"$LINUX/.git/known-tip"
+	if [ "${known[0]:-}" = "$id" ]; then
+		! gl rev-parse -q --verify "${known[1]}^{commit}" 2>/dev/null || return 0
 	fi
 	tip=$(assemble "$1")
-	printf '%s\n' "$id" "$tip" | write_if_changed "$known"
+	# Not if it was edited meanwhile.
+	[ "$(series_id "$1" 2>/dev/null)" != "$id" ] || remember_tip "$id" "$tip"
 	echo "$tip"
+}
+
+remember_tip() {
+	printf '%s\n' "$@" >"$LINUX/.git/known-tip.$BASHPID"
+	mv "$LINUX/.git/known-tip.$BASHPID" "$LINUX/.git/known-tip"
 }
 
 # Why build/linux must not be overwritten; empty when it may.
@@ -191,7 +198,8 @@ cmd_tree() {
 	local tip why lost
 
 	need_base
-	if [ "${1:-}" = --keep ]; then tip=$(known_tip "$ROOT"); else tip=$(assemble "$ROOT"); fi
+	[ "${1:-}" = --keep ] || rm -f "$LINUX/.git/known-tip"
+	tip=$(known_tip "$ROOT")
 	if [ "$(gl rev-parse HEAD)" = "$tip" ]; then
 		gl update-ref refs/assembled "$tip"
 		[ -n "${1:-}" ] || say "build/linux is up to date: $(summary "$tip")"

@@ -85,7 +85,11 @@ cpu_time() {
 run_test() {
 	local start=$SECONDS rc=0 log=$BUILD/logs/test-$1.log took
 
-	("test_$1") >"$log" 2>&1 || rc=$?
+	# Not in a condition: bash would ignore the -e in all of it.
+	set +e
+	(set -e; "test_$1") >"$log" 2>&1
+	rc=$?
+	set -e
 	times >"$BUILD/logs/times-$1"
 	took="$((SECONDS - start)) s, $(cpu_time "$BUILD/logs/times-$1") s of processor time"
 	case $rc in
@@ -110,7 +114,7 @@ for t; do
 	declare -F "test_$t" >/dev/null || die "no test '$t'; there are: $TESTS"
 done
 export results DEV
-make -s -k -j"$JOBS" -f "$DEV/tests.mk" TESTS="$*"
+make -s -j"$JOBS" -f "$DEV/tests.mk" TESTS="$*"
 
 count() { grep -c "^$1 " "$results" || true; }
 closing="$(count ok) passed, $(count FAIL) failed"

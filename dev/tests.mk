@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The tests of dev/test.sh, which calls this.  It is a makefile so that the tests and
-# the compilers they start have one jobserver: never more of them than processors, or
-# they fight for caches and take half as long again.
+# the compilers they start have one jobserver: no more of them than processors, or they
+# fight for caches and take half as long again.
 NEED_KERNEL := kunit selftest run memory modules observe bench plumbing
 
 export JOBSERVER := yes
@@ -10,7 +10,7 @@ export JOBSERVER := yes
 all: $(TESTS)
 
 $(TESTS):
-	+@$(DEV)/test.sh --one $@
+	+-@$(DEV)/test.sh --one $@
 
 # Built by smoke, which has them wait
 $(filter $(NEED_KERNEL),$(TESTS)): $(filter smoke,$(TESTS))

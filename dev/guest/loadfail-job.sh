@@ -18,7 +18,7 @@ settled() {
 file_of() { for f in *.ko; do [ "$(echo "$f" | tr - _)" != "$1.ko" ] || echo "$f"; done; }
 needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
 
-dmesg -n 5
+dmesg -n 4	# no lines about allocations that fail, with their stacks
 for f in failslab fail_page_alloc; do
 	echo N >/sys/kernel/debug/$f/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/$f/verbose
@@ -43,5 +43,6 @@ for m; do
 		bad="$bad $m"
 	}
 done
+if dmesg | grep -E 'BUG: |WARNING: |Oops'; then exit 1; fi
 [ -z "$bad" ] || { echo "bad:$bad"; exit 1; }
 echo "VERDICT ok"

@@ -36,14 +36,14 @@ fleet() {
 # time of all the rest.
 suite() {
 	dmesg -n 5
-	renice -n -20 -p $$
+	renice -20 -p $$
 	if insmod test_bpf.ko; then
 		rmmod test_bpf
 		echo "@ test_bpf.insmod ok"
 	else
 		echo "@ test_bpf.insmod failed"
 	fi
-	renice -n 0 -p $$
+	renice 0 -p $$
 	dmesg -n 7
 	dmesg | awk '
 	/test_bpf: .*FAIL/ && !/Summary/ { print "test_bpf:" $0 }

@@ -116,8 +116,8 @@ execmem_stats() {
 	pools "$1"
 }
 
-# All pools together: how many blocks have 4k pages; how many such pages are no wonder,
-# for they are in blocks of shared types that the map says are 4k, or of a type that
+# All pools together: how many pages change their permissions one by one after they
+# were mapped; how many 4k pages are no wonder, for they are in blocks of shared types that the map says are 4k, or of a type that
 # should have pages of its own; how many blocks there are beyond those needed and one;
 # how many blocks came and went, apart from those of ftrace and kprobes, and how many
 # executable pages these two have.
@@ -134,7 +134,8 @@ pools() {
 		name = substr($2, 1, length($2) - 1)
 		for (i = 3; i < NF; i += 2)
 			v[$i] = $(i + 1)
-		blocks_4k += v["blocks_4k"]
+		if (name ~ /ro_after_init|ftrace|kprobes/)
+			sealed_kb += v["used"] / 1024
 		if (name ~ /ftrace|kprobes/)
 			exec_kb += v["reserved"] / 1024
 		else {
@@ -152,7 +153,7 @@ pools() {
 		}
 	}
 	END {
-		print "@ " tag ".pools.blocks_4k " blocks_4k + 0
+		print "@ " tag ".pools.sealed_pages " sealed_kb / 4
 		print "@ " tag ".pools.pages_4k " kb / 4
 		print "@ " tag ".pools.exec_4k " exec_kb / 4
 		print "@ " tag ".pools.excess_blocks " total + 0

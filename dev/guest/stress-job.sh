@@ -7,7 +7,6 @@
 set -eu
 
 seconds=$1 threads=${2:-4}
-end=$(($(cut -d . -f 1 /proc/uptime) + seconds))
 names() { sed '/^#/d; /^$/d' modules.list; }
 late() { [ "$(cut -d . -f 1 /proc/uptime)" -ge $end ]; }
 used() { awk '/^pool/ { for (i = 3; i < NF; i += 2) if ($i ~ /^(used|chunks)$/) print $2, $i, $(i + 1) }' /sys/kernel/debug/execmem/stats; }
@@ -56,6 +55,7 @@ thread() {
 		rounds=$((rounds + 1))
 	done
 	echo "@ stress.rounds.$1 $rounds"
+	[ $rounds -gt 0 ]
 }
 
 churn() {
@@ -65,6 +65,7 @@ churn() {
 		rounds=$((rounds + 1))
 	done
 	echo "@ stress.rounds.bpf $rounds"
+	[ $rounds -gt 0 ]
 }
 
 dmesg -n 5
@@ -78,6 +79,7 @@ echo "@ stress.modules $(names | wc -l)"
 
 pids=''
 i=0
+end=$(($(cut -d . -f 1 /proc/uptime) + seconds))
 while [ $i -lt "$threads" ]; do
 	thread $i & pids="$pids $!"
 	i=$((i + 1))

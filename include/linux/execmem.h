@@ -151,11 +151,11 @@ struct execmem_range {
 
 /**
  * struct execmem_info - architecture parameters for code allocations
- * @ranges: one entry for each type. Entries without a start address and without
- *	%EXECMEM_MERGE are merged into a relative: classic BPF into %EXECMEM_BPF,
- *	module text into %EXECMEM_MODULE_TEXT, other module memory into
- *	%EXECMEM_MODULE_DATA. Where that has no entry either, they inherit
- *	%EXECMEM_DEFAULT, module data with %PAGE_KERNEL.
+ * @ranges: one entry for each type. Of entries without a start address and without
+ *	%EXECMEM_MERGE, classic BPF is merged into %EXECMEM_BPF, init text of
+ *	modules into %EXECMEM_MODULE_TEXT and the other kinds of module data into
+ *	%EXECMEM_MODULE_DATA; all others inherit %EXECMEM_DEFAULT, module data with
+ *	%PAGE_KERNEL.
  * @no_huge: why this machine cannot map blocks by huge pages, as a part of a
  *	sentence, or %NULL when it can
  */
@@ -237,8 +237,7 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  * address of the code only afterwards. Code that may be running is changed by
  * text patching instead. The chunk stays valid while it is written, even if
  * someone frees it meanwhile. Memory of a type that is not shared has to be
- * writable still, where the architecture has no hook for the type; x86 has one for
- * every type but writable data.
+ * writable still, where the architecture has no hook for the type.
  *
  * Context: Process context, may sleep, as the architecture's fill hook does.
  *	text_mutex must not be held: the hooks of x86, powerpc and riscv take it.

@@ -74,7 +74,8 @@ static int seal_data(void *start, size_t len)
 
 static int unseal_data(void *start, size_t len)
 {
-	return set_memory_rw_lazily((unsigned long)start, len >> PAGE_SHIFT);
+	return set_memory_rw_lazily((unsigned long)start, len >> PAGE_SHIFT) ?:
+	       leave_data(start, len);
 }
 
 static const char *__init reason_against_huge(void)
