@@ -139,8 +139,9 @@ by_live() {
 	get on bench.live0.rounds
 	cat <<-E
 	By number of live chunks, min/median/p99.  Before each round one live chunk is replaced
-	by another, so that the holes change.  Among none, where a block is made and given back
-	each time, only $REPLY rounds.
+	by another, so that the holes change.  Among none, only $REPLY rounds: bpf_prog_pack, and
+	execmem without huge pages, make a block and give it back each time; with huge pages the
+	text of this module is in the block already.
 
 	E
 	printf '  %6s %6s  %-6s %23s %23s %23s\n' live bytes step unpatched on off

@@ -5,18 +5,10 @@
 #
 #	loadfail-job.sh [MODULE...]		default: those of modules.list
 set -eu
-
-used() { awk '/^pool/ { for (i = 3; i < NF; i += 2) if ($i ~ /^(used|chunks)$/) print $2, $i, $(i + 1) }' /sys/kernel/debug/execmem/stats; }
-
-# settled NAME: what is used when all that is freed late is freed
-settled() {
-	./measure.sh settle
-	used >"/tmp/$1"
-}
+. ./modules-lib.sh
 
 # What it needs is loaded beforehand and stays.
 file_of() { for f in *.ko; do [ "$(echo "$f" | tr - _)" != "$1.ko" ] || echo "$f"; done; }
-needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
 
 dmesg -n 4	# no lines about allocations that fail, with their stacks
 for f in failslab fail_page_alloc; do
@@ -27,21 +19,16 @@ echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
 echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
 
 bad=''
-[ $# -gt 0 ] || set -- $(sed '/^#/d; /^$/d' modules.list)
+[ $# -gt 0 ] || set -- $(names)
 for m; do
 	for d in $(needs "$m"); do
 		[ -d "/sys/module/$d" ] || insmod "$(file_of "$d")"
 	done
 	insmod "$m.ko"		# what is allocated once and kept
 	rmmod "$m"
-	settled before
+	used /tmp/before
 	./loadfail "$m.ko" || bad="$bad $m"
-	settled after
-	cmp -s /tmp/before /tmp/after || {
-		echo "$m left something:"
-		diff /tmp/before /tmp/after || true
-		bad="$bad $m"
-	}
+	same_use /tmp/before || { echo "$m left something"; bad="$bad $m"; }
 done
 if dmesg | grep -E 'BUG: |WARNING: |Oops'; then exit 1; fi
 [ -z "$bad" ] || { echo "bad:$bad"; exit 1; }

@@ -116,11 +116,13 @@ execmem_stats() {
 	pools "$1"
 }
 
-# All pools together: how many pages change their permissions one by one after they
-# were mapped; how many 4k pages are no wonder, for they are in blocks of shared types that the map says are 4k, or of a type that
-# should have pages of its own; how many blocks there are beyond those needed and one;
-# how many blocks came and went, apart from those of ftrace and kprobes, and how many
-# executable pages these two have.
+# All pools together:
+#	sealed_pages	change their permissions one by one after they were mapped
+#	pages_4k	are no wonder, for they are in blocks of shared types that the map
+#			says are 4k, or of a type that should have pages of its own
+#	excess_blocks	beyond those needed and one for each pool
+#	grown, shrunk	blocks that came and went, but for those of ftrace and kprobes
+#	exec_4k		executable pages of these two
 pools() {
 	awk -v tag="$1" '
 	NR == FNR && /^#/ { next }

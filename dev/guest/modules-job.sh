@@ -8,8 +8,8 @@
 #					unloaded although nothing uses it
 #	modules-job.sh try		just load them: "@ loads NAME" for each that does
 set -eu
+. ./modules-lib.sh
 
-names() { sed '/^#/d; /^$/d' modules.list; }
 is_loaded() { [ -d "/sys/module/$(echo "$1" | tr - _)" ]; }
 uptime() { cut -d ' ' -f 1 /proc/uptime; }
 

@@ -5,17 +5,14 @@
 #
 #	stress-job.sh SECONDS [THREADS]		modules of modules.list, fleet beside it
 set -eu
+. ./modules-lib.sh
 
 seconds=$1 threads=${2:-4}
-names() { sed '/^#/d; /^$/d' modules.list; }
 late() { [ "$(cut -d . -f 1 /proc/uptime)" -ge $end ]; }
-used() { awk '/^pool/ { for (i = 3; i < NF; i += 2) if ($i ~ /^(used|chunks)$/) print $2, $i, $(i + 1) }' /sys/kernel/debug/execmem/stats; }
 
 # share N: groups of modules that need each other stay together, so that what one
 # thread loads does not depend on another's
 share() { awk -v n="$1" -v of="$threads" '$1 % of == n { print $2 }' /tmp/groups; }
-
-needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
 
 # NUMBER MODULE, in the order of the list
 groups() {
@@ -73,8 +70,7 @@ groups
 ./bpfload fleet load unload >/dev/null
 for m in $(names); do insmod "$m.ko"; done
 for m in $(names | awk '{ l = $0 " " l } END { print l }'); do rmmod "$m"; done
-./measure.sh settle
-used >/tmp/before
+used /tmp/before
 echo "@ stress.modules $(names | wc -l)"
 
 pids=''
@@ -88,9 +84,7 @@ churn & pids="$pids $!"
 bad=0
 for p in $pids; do wait "$p" || bad=1; done
 
-./measure.sh settle
-used >/tmp/after
-cmp -s /tmp/before /tmp/after || { diff /tmp/before /tmp/after || true; bad=1; }
+same_use /tmp/before || bad=1
 echo 1 >/sys/kernel/debug/execmem/check || { echo "the validator complains"; bad=1; }
 [ $bad = 0 ] || exit 1
 echo "VERDICT ok"

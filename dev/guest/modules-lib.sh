@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Sourced by the jobs that load the modules of modules.list.
+# shellcheck shell=sh
+
+STATS=/sys/kernel/debug/execmem/stats
+
+names() { sed '/^#/d; /^$/d' modules.list; }
+
+# needs MODULE: the names, with underscores, of the modules it depends on
+needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
+
+# used FILE: what every pool has handed out when all that is freed late is freed
+used() {
+	./measure.sh settle
+	awk '/^pool/ {
+		for (i = 3; i < NF; i += 2)
+			if ($i ~ /^(used|chunks)$/)
+				print $2, $i, $(i + 1)
+	}' "$STATS" >"$1"
+}
+
+# same_use FILE: what is used now is what it was then, or the difference is shown
+same_use() {
+	used /tmp/now
+	cmp -s "$1" /tmp/now || { diff "$1" /tmp/now || true; return 1; }
+}
