@@ -8,6 +8,8 @@
 #   --faults     load each with each of the allocations on its way failing once
 #   --stress N   for N seconds four threads load and unload them, beside BPF programs
 #                (both: only modules that can be unloaded)
+#   --count      instructions to load and unload them, against the kernel without the
+#                series: at most 1.05 and 1.0 times as many
 #   --list       make the list: of all modules that dev/config/modules.config builds,
 #                but those of dev/modules.some, in the order of their dependencies,
 #                those that the unpatched kernel loads on this machine without the
@@ -133,6 +135,58 @@ job() {
 		-f "$LIST:modules.list" -- "$1-job.sh" "${@:2}"
 }
 
+# count LABEL VARIANT [SPLIT]: instructions, into $OUT/LABEL
+count() {
+	"$DEV/vm.sh" "$2" -m 2048 -c 1 -t "$LIMIT" -q "-icount shift=0,sleep=off" \
+		-a "nokaslr $([ "$2" != $VARIANT ] || echo "${1%%-*}")" -n "${OUT##*/}-count-$1" \
+		-f "$LIST:modules.list" -- count-job.sh ${3:-} >"$OUT/$1" 2>"$OUT/$1.err"
+}
+
+count_rows() {
+	cat <<-'E'
+	= Instructions
+	load them, the loader's thread | modules.load.ns | less
+	  all of the machine, in millions | modules.load.busy_ms | less
+	  the one that takes longest | modules.load.longest_ns | less
+	unload them, that thread | modules.unload.ns | less
+	  all of the machine, in millions | modules.unload.busy_ms | less
+	E
+}
+
+# Names of functions, in the order of what they cost, with what has most first
+split_rows() {
+	echo "= By function, with those it calls; traced, which costs, too"
+	sed -n 's/^\([a-z_0-9]*\)\.ns \([0-9]*\)$/\2 \1/p' "$@" | sort -k2,2 -k1,1nr | sort -u -k2,2 |
+		sort -nr | awk '{ print $2 " | " $2 ".ns | ratio" }'
+}
+
+count_checks() {
+	cat <<-'E'
+	load: at most 1.05 times as many instructions | 100 * modules.load.ns | <= | 105 * unpatched.modules.load.ns
+	unload: no more instructions | modules.unload.ns | <= | unpatched.modules.unload.ns
+	as many modules | modules.load.count | == | unpatched.modules.load.count
+	as many unloaded | modules.unload.count | == | unpatched.modules.unload.count
+	E
+}
+
+count_all() {
+	local bad=0
+
+	"$DEV/kernel.sh" $VARIANT-base
+	count execmem=on $VARIANT &
+	count unpatched $VARIANT-base
+	wait $! || die "a VM failed"
+	count execmem=on-split $VARIANT split &
+	count unpatched-split $VARIANT-base split
+	wait $! || die "a VM failed"
+	sed 's/^/unpatched./' "$OUT/unpatched" >>"$OUT/execmem=on"
+	count_rows | report execmem=on unpatched
+	split_rows "$OUT"/*-split | report execmem=on-split unpatched-split
+	echo
+	count_checks | check execmem=on || bad=1
+	return $bad
+}
+
 main() {
 	local columns=(execmem=on execmem=off)
 
@@ -145,8 +199,8 @@ main() {
 		make_list; return ;;
 	--base)	columns+=(unpatched) ;;
 	--stress)	: "${2:?for how many seconds?}" ;;
-	''|--faults)	;;
-	*)	sed -n '3,16s/^# *//p' "$0" >&2; exit 2 ;;
+	''|--faults|--count)	;;
+	*)	sed -n '3,18s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
@@ -154,6 +208,7 @@ main() {
 	"$DEV/kernel.sh" $VARIANT
 	case ${1:-} in
 	--faults)	job loadfail ;;
+	--count)	count_all ;;
 	--stress)	LIMIT=$((LIMIT + $2)) job stress "$2" ;;
 	*)		compare "${columns[@]}" ;;
 	esac

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The main job, once with execmem on and once with the boot switch off, side by
+# The main job (BPF programs, modules, test_bpf), once with execmem on and once with the boot switch off, side by
 # side: dev/run.sh [--base].  With --base a third column is the kernel without the
 # series, and the result of its test suite is recorded as the one to reach.
 . "$(dirname "${BASH_SOURCE[0]}")/report.sh"
@@ -22,7 +22,7 @@ boot() {
 # boot_part PART CPUS LABEL VARIANT KERNEL_ARGS
 boot_part() {
 	"$DEV/vm.sh" "$4" -m 2048 -c "$2" -t "$LIMIT" -a "$5" -n "run-$3-$1" \
-		-f "$OUT/execmem" -- main-job.sh "$1" >"$OUT/$3.$1" 2>"$OUT/$3.$1.err"
+		-f "$OUT/execmem" -f "$DEV/modules.some:modules.list" -- main-job.sh "$1" >"$OUT/$3.$1" 2>"$OUT/$3.$1.err"
 }
 
 # See report() and check() in dev/report.sh for the format.
@@ -59,6 +59,17 @@ rows() {
 	sync_core, load and unload 2000 more | churn.sync_core_total | less
 	predictor flush, load 1000 | load.ibpb_total | less
 	predictor flush, 2000 more | churn.ibpb_total | less
+	= Modules of dev/modules.some beside all of it
+	modules | modules.load.count |
+	executable mappings added, 4k | all.region_exec_4k - churned.region_exec_4k | less
+	  2M | all.region_exec_2M - churned.region_exec_2M | less
+	read-only, 4k | all.region_ro_4k - churned.region_ro_4k | less
+	  2M | all.region_ro_2M - churned.region_ro_2M |
+	writable, 4k | all.region_rw_4k - churned.region_rw_4k | less
+	  2M | all.region_rw_2M - churned.region_rw_2M |
+	bytes reserved for them | all.region_bytes - churned.region_bytes | less
+	@ modules tlb TLB-flush broadcasts, load them
+	sync_core, load them | modules.sync_core_total | less
 	= Time in microseconds, noisy (emulated); make bench counts instructions
 	load one program | load.ns_per_program / 1000 | ratio
 	load and unload one | churn.ns_per_program / 1000 | ratio
@@ -85,8 +96,13 @@ checks() {
 	2000 more: bytes used are those of before | churned.pool.used | == | held.pool.used
 	all unloaded: chunks left | after.pool.chunks - before.pool.chunks | == | 0
 	all unloaded: nothing reserved but the spare | after.pool.reserved - before.pool.reserved | <= | 2097152 * after.pool.spare
-	pages writable and executable, at any time | before.wx_pages + held.wx_pages + churned.wx_pages + after.wx_pages | == | 0
-	broadcasts are all counted | load.lost_events + churn.lost_events + unload.lost_events | == | 0
+	pages writable and executable, at any time | before.wx_pages + held.wx_pages + churned.wx_pages + all.wx_pages + after.wx_pages | == | 0
+	all modules are loaded | modules.load.count | == | 20
+	all of them go | modules.unload.count | == | modules.load.count
+	modules: no 4k executable mapping but for ftrace and kprobes | all.region_exec_4k - churned.region_exec_4k | <= | all.pools.exec_4k - churned.pools.exec_4k
+	modules: 2M executable mappings beyond the one of the fleet | all.region_exec_2M - churned.region_exec_2M | == | 0
+	modules gone: bytes used are those of before | fewer.pool.used | == | churned.pool.used
+	broadcasts are all counted | load.lost_events + churn.lost_events + modules.lost_events + unload.lost_events | == | 0
 	test_bpf: failed | suite.test_bpf.failed + suite.test_tail_calls.failed + suite.test_skb_segment.failed | == | 0
 	E
 }
@@ -121,7 +137,7 @@ main() {
 	start=$SECONDS
 	boot_all x86 "${columns[@]}"
 
-	echo "1000 BPF programs and test_bpf on $CPUS CPUs (QEMU TCG), kernel" \
+	echo "1000 BPF programs, modules and test_bpf on $CPUS CPUs (QEMU TCG), kernel" \
 		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"
 	echo
 	rows | report "${columns[@]}"

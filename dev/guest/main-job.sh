@@ -1,26 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The main job: a fleet of BPF programs, then the kernel's own BPF test suite.
+# The main job: a fleet of BPF programs, modules beside it, then the kernel's own BPF test suite.
 # Prints "@ name value" lines; dev/run.sh compares them between kernels.
 #
 #	main-job.sh [PART...]		parts: fleet, suite (default: both)
 set -eu
+. ./modules-lib.sh
 
 uptime_of() { awk -v what="$1" '{ print "@ seconds." what " " $1 }' /proc/uptime; }
 
+# The fleet alone, as the figures for it are those of a machine without modules; then
+# some modules beside it.
 fleet() {
+	modules=$(names | paste -sd ' ')
 	./bpfload fleet \
 		"sh:./measure.sh state before" \
 		"sh:./measure.sh trace-on" \
 		load \
 		"sh:./measure.sh trace-off load" \
 		"sh:./measure.sh state held" \
-		"sh:./measure.sh view" \
 		"sh:./measure.sh trace-on" \
 		churn:2000 \
 		"sh:./measure.sh settle" \
 		"sh:./measure.sh trace-off churn" \
 		"sh:./measure.sh state churned" \
+		"sh:./measure.sh trace-on" \
+		"sh:./modload load $modules" \
+		"sh:./measure.sh settle" \
+		"sh:./measure.sh trace-off modules" \
+		"sh:./measure.sh state all" \
+		"sh:./measure.sh view" \
+		"sh:./modload unload $modules" \
+		"sh:./measure.sh settle" \
+		"sh:./measure.sh state fewer" \
 		"sh:./measure.sh trace-on" \
 		unload \
 		"sh:./measure.sh settle" \
