@@ -3,9 +3,9 @@
 # Under the checkers: KUnit, the kselftest, test_bpf and the modules of
 # dev/modules.some must pass on a kernel with KASAN, kmemleak, lockdep and the
 # validator after each allocation and free; KUnit and the kselftest on the ordinary
-# kernel with a guard page behind each chunk (execmem=guard), too; KUnit and the modules
-# there with memory cleared when it is allocated and freed.  Mistakes made on purpose
-# must be reported.  dev/debug.sh [STEP...]
+# kernel with a guard page behind each chunk (execmem=guard), too; KUnit
+# there and the modules under the checkers with memory cleared when it is allocated and
+# freed.  Mistakes made on purpose must be reported.  dev/debug.sh [STEP...]
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=$BUILD/debug
@@ -62,7 +62,7 @@ main() {
 	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
 	step selftest-guard selftest x86 execmem=guard
 	step kunit-init vm x86 kunit-init -a "$ON init_on_alloc=1 init_on_free=1" -- kunit-job.sh execmem
-	step modules-init vm x86 modules-init -a "init_on_alloc=1 init_on_free=1" \
+	step modules-init vm x86-debug modules-init -a "init_on_alloc=1 init_on_free=1" \
 		-c 4 -f "$DEV/modules.some:modules.list" -- modules-job.sh
 	step plant-none plant x86-debug none ""
 	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'

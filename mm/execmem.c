@@ -34,7 +34,7 @@
  * I5. The used bytes of a block are those of its chunks that are not free, and
  *     the counters of a pool are the sums over its blocks.
  * I6. At most one block has no chunk in use. It is the spare, is as large as the
- *     granularity, and is kept only while another block is in use.
+ *     granularity, and is kept only while the others reserve at least as much.
  * I7. Blocks do not overlap. A block can be found by address as long as any of
  *     its chunks is in the pool's tree.
  * I8. A free chunk of a shared pool holds trapping bytes, as far as the type
@@ -467,19 +467,21 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	pool->stats.shrunk++;
 }
 
+/* A spare may double what the pool reserves, but not more. */
 static bool can_be_spare(struct execmem_block *block)
 {
 	struct execmem_pool *pool = block->pool;
 
 	return pool->shared && !(pool->range->flags & EXECMEM_GUARD) &&
 		block->why_small == EXECMEM_AS_WANTED &&
-		block->size == pool->range->granularity && pool->nr_blocks > 1;
+		block->size == pool->range->granularity &&
+		block->size <= pool->reserved - block->size;
 }
 
 /*
- * Move what the pool need not keep to @unused, now that @block may be empty. A
- * pool in use keeps one empty block, so that the next allocation need not map
- * one; a pool that is not in use keeps none.
+ * Move what the pool need not keep to @unused, now that the block of @chunk may be
+ * empty. A pool in use keeps one empty block, so that the next allocation need not
+ * map one; a pool that is not in use keeps none.
  */
 static void detach_unused(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk, struct list_head *unused)
@@ -493,7 +495,7 @@ static void detach_unused(struct execmem_pool *pool,
 		return;
 	}
 	detach_block(pool, chunk, unused);
-	if (pool->spare && pool->nr_blocks == 1)
+	if (pool->spare && !can_be_spare(pool->spare))
 		detach_block(pool, chunk_at(pool, pool->spare->start), unused);
 }
 

@@ -207,6 +207,8 @@ void execmem_chunk_dying(struct execmem_chunk *chunk)
 		return;
 	debug_check_no_locks_freed((void *)chunk->start, chunk->size);
 	debug_check_no_obj_freed((void *)chunk->start, chunk->size);
+	/* All of it is overwritten, between its variables and behind them, too. */
+	unpoison(chunk->block->pool, chunk->start, chunk->size);
 }
 
 /**

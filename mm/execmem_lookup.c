@@ -211,12 +211,13 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 {
 	unsigned long nr = nr_units(block);
 
-	*first = find_last_bit(block->starts, unit + 1);
+	/* data_race(): marks come and go meanwhile, which the order takes care of. */
+	*first = data_race(find_last_bit(block->starts, unit + 1));
 	if (*first > unit)
 		return false;
 	/* The end is set before the start, see execmem_mark_live(). */
 	smp_rmb();
-	*last = find_next_bit(block->ends, nr, *first);
+	*last = data_race(find_next_bit(block->ends, nr, *first));
 	if (*last < unit || *last >= nr)
 		return false;
 	/*
@@ -226,7 +227,8 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 	 */
 	smp_rmb();
 	return test_bit(*first, block->starts) &&
-		find_next_bit(block->starts, *last + 1, *first + 1) > *last;
+		data_race(find_next_bit(block->starts, *last + 1,
+					*first + 1)) > *last;
 }
 
 bool execmem_lookup(unsigned long addr, struct execmem_area *area)
@@ -277,9 +279,9 @@ static void draw_block(struct execmem_block *block, struct execmem_map *map)
 		.caller = block->caller,
 		.nr_units = nr,
 	};
-	for (first = find_next_bit(block->starts, nr, 0); first < nr;
-	     first = find_next_bit(block->starts, nr, last + 1)) {
-		last = find_next_bit(block->ends, nr, first);
+	for (first = data_race(find_next_bit(block->starts, nr, 0)); first < nr;
+	     first = data_race(find_next_bit(block->starts, nr, last + 1))) {
+		last = data_race(find_next_bit(block->ends, nr, first));
 		if (last >= nr)
 			break;
 		map->nr_chunks++;

@@ -197,9 +197,8 @@ struct execmem_area {
  * permissions already, but for data that execmem_seal() makes read-only. Text reads
  * as trapping instructions. Writable memory may hold what its former owner left
  * there. The only way to write read-only memory is execmem_fill(). For any other
- * type the memory is
- * page aligned, has the protection that the architecture gave, and its
- * permissions are up to the caller.
+ * type the memory is page aligned, has the protection that the architecture gave,
+ * and its permissions are up to the caller.
  *
  * Context: Process context, may sleep. May be called with text_mutex held: no
  *	text is patched to allocate. Interrupts are enabled, as TLBs may be flushed
@@ -259,8 +258,8 @@ int execmem_fill(void *dst, const void *src, size_t len);
  *
  * Context: Process context. Sleeps where it makes memory read-only, and needs
  *	interrupts enabled then. May be called with text_mutex held.
- * Return: 0, -EINVAL when @ptr is not the start of a live chunk (nothing is done
- *	then, and the first such mistake is reported; %NULL is none), or what the
+ * Return: 0, -EINVAL when @ptr is not the start of a live chunk, nor is %NULL
+ *	(nothing is done then, and the first such mistake is reported), or what the
  *	architecture's hook returned, as -ENOMEM when a huge page of the direct map
  *	cannot be split: the memory may be writable still. The chunk counts as
  *	sealed then, and may be sealed again or freed.

@@ -127,8 +127,8 @@ static struct execmem_range __init shared(const struct execmem_range *pages,
 }
 
 /*
- * Pages that change their permissions one by one, next to each other so that few
- * pages of the direct map are split for them
+ * Pages that change their permissions one by one. A huge page of the direct map
+ * is split for each of them that is the first one in it.
  */
 static struct execmem_range __init sealed_pages(const struct execmem_range *pages)
 {

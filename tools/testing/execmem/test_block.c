@@ -126,6 +126,21 @@ static void test_fallback_to_base_pages(void)
 	release(b);
 }
 
+/* Reproducer: a block was kept as a spare for a pool that uses less than that. */
+static void test_small_pool_keeps_no_large_spare(void)
+{
+	unsigned long a, b;
+
+	start();
+	shim.huge.at = 1;
+	a = alloc_text(5000);
+	b = alloc_text(BLOCK);
+	EXPECT(pool->reserved == 2 * PAGE_SIZE + BLOCK);
+	release(b);
+	EXPECT(pool->reserved == 2 * PAGE_SIZE && !pool->spare);
+	release(a);
+}
+
 /* A block of granules without the wish for huge pages is no fallback. */
 static void test_base_pages_by_choice(void)
 {
@@ -378,6 +393,7 @@ void run_block_tests(void)
 	RUN(spare_has_one_granule);
 	RUN(drain_gives_spare_back);
 	RUN(fallback_to_base_pages);
+	RUN(small_pool_keeps_no_large_spare);
 	RUN(base_pages_by_choice);
 	RUN(second_range_when_first_is_full);
 	RUN(absurd_size_counts_both_ranges);
