@@ -205,19 +205,31 @@ unsigned long execmem_count_marks(struct execmem_block *block)
 		bitmap_weight(block->ends, nr_units(block));
 }
 
+static unsigned long last_mark(const unsigned long *map, unsigned long nr)
+{
+	/* Marks come and go meanwhile; readers look again, or miss some. */
+	return data_race(find_last_bit(map, nr));
+}
+
+static unsigned long next_mark(const unsigned long *map, unsigned long nr,
+			       unsigned long from)
+{
+	/* As in last_mark() */
+	return data_race(find_next_bit(map, nr, from));
+}
+
 /* Find the live chunk that unit number @unit is in. */
 static bool read_marks(struct execmem_block *block, unsigned long unit,
 		       unsigned long *first, unsigned long *last)
 {
 	unsigned long nr = nr_units(block);
 
-	/* data_race(): marks come and go meanwhile, which the order takes care of. */
-	*first = data_race(find_last_bit(block->starts, unit + 1));
+	*first = last_mark(block->starts, unit + 1);
 	if (*first > unit)
 		return false;
 	/* The end is set before the start, see execmem_mark_live(). */
 	smp_rmb();
-	*last = data_race(find_next_bit(block->ends, nr, *first));
+	*last = next_mark(block->ends, nr, *first);
 	if (*last < unit || *last >= nr)
 		return false;
 	/*
@@ -227,8 +239,7 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 	 */
 	smp_rmb();
 	return test_bit(*first, block->starts) &&
-		data_race(find_next_bit(block->starts, *last + 1,
-					*first + 1)) > *last;
+		next_mark(block->starts, *last + 1, *first + 1) > *last;
 }
 
 bool execmem_lookup(unsigned long addr, struct execmem_area *area)
@@ -279,9 +290,9 @@ static void draw_block(struct execmem_block *block, struct execmem_map *map)
 		.caller = block->caller,
 		.nr_units = nr,
 	};
-	for (first = data_race(find_next_bit(block->starts, nr, 0)); first < nr;
-	     first = data_race(find_next_bit(block->starts, nr, last + 1))) {
-		last = data_race(find_next_bit(block->ends, nr, first));
+	for (first = next_mark(block->starts, nr, 0); first < nr;
+	     first = next_mark(block->starts, nr, last + 1)) {
+		last = next_mark(block->ends, nr, first);
 		if (last >= nr)
 			break;
 		map->nr_chunks++;

@@ -210,6 +210,7 @@ static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
 
 #define smp_mb__before_atomic()	barrier()
 #define smp_mb__after_atomic()	barrier()
+/* Nobody looks for data races here. */
 #define data_race(_expr)	(_expr)
 #define smp_rmb()		shim_rmb()
 
