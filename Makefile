@@ -6,11 +6,11 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory arm64 check-full
+.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
-	@sed -n 's/^\([a-z-]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run:		## build the kernel, boot it, do the main job, print the report
 	@dev/run.sh
@@ -30,7 +30,7 @@ export:		## patches to mail, with cover letter, into build/export (VERSION=n)
 diff:		## what the series changes in a file (F=mm/execmem.c)
 	@dev/series.sh diff $(F)
 
-check:		## gates: round trip, style, every patch builds (G=NAME for one)
+check:		## gates: round trip, style, what a patch touches compiles (G=NAME for one)
 	@dev/check.sh $(G)
 
 check-full:	## every patch builds as a whole kernel and boots, the allocator for other architectures and configurations (an hour)
@@ -42,7 +42,10 @@ arm64:		## test_bpf on arm64 says what it said without the series
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
 
-kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-modules)
+modules:	## some 250 real modules are loaded and unloaded (ACTION=--base, --count, --faults, ...)
+	@dev/modules.sh $(ACTION)
+
+kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-modules, x86-modules-base)
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")

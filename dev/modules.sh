@@ -10,6 +10,9 @@
 #                (both: only modules that can be unloaded)
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
+#   --smp        load them on a machine with one CPU, then bring up another one
+#   --selftests  the kernel's own for kmod and livepatch; on the kernel without the
+#                series their results have to be the same
 #   --list       make the list: of all modules that dev/config/modules.config builds,
 #                but those of dev/modules.some, in the order of their dependencies,
 #                those that the unpatched kernel loads on this machine without the
@@ -20,7 +23,7 @@ OUT=$BUILD/modules
 LIST=$DEV/modules.list
 VARIANT=x86-modules
 LEAST=200				# modules that have to be in the list
-CPUS=4
+CPUS=4 append=''
 LIMIT=${LIMIT:-900}			# seconds, for each VM
 
 # boot LABEL VARIANT KERNEL_ARGS: the job's values end up in $OUT/LABEL.  All modules
@@ -96,6 +99,7 @@ checks_on() {
 	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
 	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
 	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
+	bytes of modules, says /proc/modules: at most 0.95 times as many | 100 * held.modules.bytes | <= | 95 * other.held.modules.bytes
 	loaded and unloaded once more: bytes reserved | again.region_bytes | <= | after.region_bytes
 	E
 }
@@ -131,7 +135,7 @@ make_list() {
 
 # job NAME ARGUMENT...: another job than the main one, with execmem on
 job() {
-	"$DEV/vm.sh" $VARIANT -m 2048 -c $CPUS -t "$LIMIT" -a execmem=on -n "${OUT##*/}-$1" \
+	"$DEV/vm.sh" $VARIANT -m 2048 -c $CPUS -t "$LIMIT" -a "execmem=on $append" -n "${OUT##*/}-$1" \
 		-f "$LIST:modules.list" -- "$1-job.sh" "${@:2}"
 }
 
@@ -187,6 +191,45 @@ count_all() {
 	return $bad
 }
 
+# selftests_of VARIANT: the scripts with modules and a program built for it, packed
+selftests_of() {
+	local dir=$OUT/$1 src=$LINUX/tools/testing/selftests
+
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp -r "$src/livepatch" "$src/kmod" "$dir/"
+	"$DEV/kernel.sh" "$1" M="$dir/livepatch/test_modules" modules
+	gcc -static -O2 -o "$dir/livepatch/test_klp-call_getpid" "$dir/livepatch/test_klp-call_getpid.c"
+	tar -C "$dir" -cf "$OUT/$1.tar" livepatch kmod
+}
+
+# selftest LABEL VARIANT
+selftest() {
+	local p programs=()
+
+	for p in bash modprobe insmod rmmod lsmod modinfo depmod kmod sysctl dmesg; do
+		programs+=(-x "$p")
+	done
+	"$DEV/vm.sh" "$2" -m 2048 -c $CPUS -t "$LIMIT" -a "$([ "$2" != $VARIANT ] || echo "$1")" \
+		-n "${OUT##*/}-selftests-$1" "${programs[@]}" -f "$OUT/$2.tar:selftests.tar" \
+		-- kernel-selftests-job.sh >"$OUT/selftests-$1" 2>"$OUT/selftests-$1.err"
+}
+
+selftests() {
+	local bad=0
+
+	need_packages kmod procps util-linux
+	"$DEV/kernel.sh" $VARIANT-base
+	selftests_of $VARIANT
+	selftests_of $VARIANT-base
+	selftest execmem=on $VARIANT & selftest unpatched $VARIANT-base || bad=1
+	wait $! || bad=1
+	sed 's/^/  /' "$OUT/selftests-execmem=on"
+	[ $bad = 0 ] || { cat "$OUT"/selftests-*.err >&2; die "a VM failed"; }
+	diff "$OUT"/selftests-{execmem=on,unpatched} || die "not as on the unpatched kernel (>)"
+	echo "pass: as on the unpatched kernel"
+}
+
 main() {
 	local columns=(execmem=on execmem=off)
 
@@ -199,8 +242,8 @@ main() {
 		make_list; return ;;
 	--base)	columns+=(unpatched) ;;
 	--stress)	: "${2:?for how many seconds?}" ;;
-	''|--faults|--count)	;;
-	*)	sed -n '3,18s/^# *//p' "$0" >&2; exit 2 ;;
+	''|--faults|--count|--smp|--selftests)	;;
+	*)	sed -n '3,21s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
@@ -209,6 +252,8 @@ main() {
 	case ${1:-} in
 	--faults)	job loadfail ;;
 	--count)	count_all ;;
+	--smp)	append=maxcpus=1; job smp ;;
+	--selftests)	selftests ;;
 	--stress)	LIMIT=$((LIMIT + $2)) job stress "$2" ;;
 	*)		compare "${columns[@]}" ;;
 	esac
@@ -222,6 +267,8 @@ compare() {
 	rm -f "$OUT"/{execmem=*,unpatched}*
 	start=$SECONDS
 	boot_all $VARIANT "${columns[@]}"
+	# To be compared with: the kernel without the series, or the boot switch off
+	sed 's/^/other./' "$OUT/${columns[-1]}" >>"$OUT/$on"
 
 	echo "$(grep -vc '^#' "$LIST") modules on $CPUS CPUs (QEMU TCG), kernel" \
 		"$(sed -n 's/^kernel //p;T;q' "$OUT/$on")"

@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # The kernel is built by the first, next to those that need none.
-TESTS="smoke harness check fuzz kunit selftest run memory modules observe bench plumbing"
+TESTS="smoke harness check fuzz kunit selftest run memory modules layout observe bench plumbing"
 
 test_check() { "$DEV/check.sh"; }
 test_plumbing() { "$DEV/tests/vm"; }
@@ -53,7 +53,31 @@ test_observe() {
 	"$DEV/tests/observe"
 }
 test_memory() { "$DEV/memory.sh"; }
-test_modules() { "$DEV/modules.sh" --some; }
+test_modules() {
+	"$DEV/modules.sh" --some
+	"$DEV/modules.sh" --some --smp
+}
+
+# layout_of VARIANT: of structures that modules built elsewhere know
+layout_of() {
+	local s
+
+	"$DEV/kernel.sh" "$1" >&2
+	for s in module module_memory bpf_prog bpf_prog_aux ftrace_ops; do
+		pahole -F btf -C $s "$BUILD/$1/vmlinux"
+	done
+}
+
+# As without the series, which layout_base recorded
+test_layout() {
+	layout_of x86 >"$BUILD/layout"
+	diff "$DEV/layout.expected" "$BUILD/layout"
+}
+
+test_layout_base() {
+	layout_of x86-base >"$BUILD/layout-base"
+	write_if_changed "$DEV/layout.expected" <"$BUILD/layout-base"
+}
 
 # test_bpf_on VARIANT: what it says, and on which version
 test_bpf_on() {

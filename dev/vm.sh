@@ -11,17 +11,18 @@
 #   -m MB -c CPUS -t SECONDS    memory, processors, time limit
 #   -a "ARGS" -q "ARGS"         more kernel, more QEMU arguments
 #   -f FILE[:NAME]              one more file for /job (repeatable)
+#   -x PROGRAM                  this machine's instead of busybox's (repeatable)
 #   -w REGEX                    a warning that is expected: the reports that
 #                               match are ignored, and one must be there
 #   -n NAME                     name of the log instead of VARIANT-JOB
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() expected='' name='' interactive=''
+mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() programs=() expected='' name='' interactive=''
 
 parse_options() {
 	local o
 
-	while getopts m:c:t:a:q:f:w:n:i o; do
+	while getopts m:c:t:a:q:f:x:w:n:i o; do
 		case $o in
 		m)	mem=$OPTARG ;;
 		c)	cpus=$OPTARG ;;
@@ -29,6 +30,7 @@ parse_options() {
 		a)	append+=" $OPTARG" ;;
 		q)	qemu_args+=" $OPTARG" ;;
 		f)	files+=("$OPTARG") ;;
+		x)	programs+=("$OPTARG") ;;
 		w)	expected=$OPTARG ;;
 		n)	name=$OPTARG ;;
 		i)	interactive=1 ;;
@@ -68,6 +70,17 @@ fill_job_dir() {
 	done
 }
 
+# add_programs: with the libraries they need; busybox leaves what is there
+add_programs() {
+	local p path
+
+	for p in "${programs[@]}"; do
+		path=$(command -v "$p") || die "this machine has no '$p'"
+		cp -L "$path" "$root/bin/"
+		ldd "$path" | grep -o '/[^ ]*' | xargs cp -nL --parents -t "$root"
+	done
+}
+
 make_initramfs() {
 	root=$work/root
 	need_packages cpio
@@ -79,6 +92,7 @@ make_initramfs() {
 		cp /bin/busybox "$root/bin/"
 		cp "$DEV/guest/init" "$root/init"
 		compile_guest "$root/job" gcc
+		add_programs
 		printf '%q ' sh "/job/$job" "$@" >"$root/run-job"
 		[ -z "$interactive" ] || touch "$root/interactive"
 		;;

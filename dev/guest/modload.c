@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 	was_idle = idle();
 	start = now(CLOCK_MONOTONIC);
 	bad = (!strcmp(argv[1], "load") ? load_all : unload_all)(&total, argv + 2, argc - 2);
-	start = now(CLOCK_MONOTONIC) - start;
+	start = (now(CLOCK_MONOTONIC) - start) * sysconf(_SC_NPROCESSORS_ONLN);
 	was_idle = idle() - was_idle;
 
 	printf("@ modules.%s.count %d\n", argv[1], total.modules);
