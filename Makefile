@@ -42,7 +42,7 @@ arm64:		## test_bpf on arm64 says what it said without the series
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
 
-modules:	## some 250 real modules are loaded and unloaded (ACTION=--base, --count, --faults, ...)
+modules:	## some 350 real modules are loaded and unloaded (ACTION=--base, --count, --faults, ...)
 	@dev/modules.sh $(ACTION)
 
 kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-modules, x86-modules-base)
