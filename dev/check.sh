@@ -333,6 +333,7 @@ configs() {
 	kmsan|x86|CC=clang|CONFIG_KMSAN=y
 	clang|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
 	livepatch|x86||CONFIG_LIVEPATCH=y
+	alloc-tag|x86||CONFIG_MEM_ALLOC_PROFILING=y
 	small|x86||# CONFIG_EXECMEM_HUGE is not set;# CONFIG_EXECMEM_DEBUG is not set
 	no-modules|x86||# CONFIG_MODULES is not set
 	no-debugfs|x86||# CONFIG_DEBUG_FS is not set;# CONFIG_KUNIT is not set

@@ -68,6 +68,7 @@ main() {
 	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'
 	step plant-uaf plant x86-debug uaf 'KASAN: .* in plant_uaf'
 	step plant-leak plant x86-debug leak ""
+	step plant-timer plant x86-debug timer 'ODEBUG: free active'
 	step plant-uaf-guard plant x86 uaf 'unable to handle page fault' execmem=guard
 	[ $failed = 0 ] || die "$failed failed, see build/debug"
 }

@@ -4,6 +4,7 @@
 #   x86 arm64              with the series, source in build/linux
 #   x86-base arm64-base    without it, source in build/linux-base
 #   x86-debug              with the series and the heavy checkers
+#   x86-clang              with the series and kCFI, modules signed and compressed
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
 # The objects are in build/VARIANT.  Without a target: image and modules.
@@ -16,6 +17,11 @@ variant() {
 	x86|x86-base|x86-debug|x86-modules*)
 		arch=x86_64 image=bzImage
 		need_packages gcc libc6-dev lz4 dwarves
+		;;
+	x86-clang)
+		arch=x86_64 image=bzImage
+		need_packages clang-16 lld-16 lz4 libc6-dev gcc openssl
+		make_args=("CC=ccache clang-16" LD=ld.lld-16)
 		;;
 	arm64|arm64-base)
 		arch=arm64 image=Image
@@ -36,6 +42,7 @@ variant() {
 	*)	src=$LINUX ;;
 	esac
 	[ "${1#*-}" != debug ] || fragments+=(debug)
+	[ "${1#*-}" != clang ] || fragments+=(clang)
 	[ "${1%-base}" != x86-modules ] || fragments+=(modules)
 
 	# Below the source (ignored by its git), so that paths are "../"; see lib.sh

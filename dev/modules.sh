@@ -6,13 +6,17 @@
 # What else can be done with them:
 #   --base       a third column is the kernel without the series
 #   --faults     load each with each of the allocations on its way failing once
-#   --stress N   for N seconds four threads load and unload them, beside BPF programs
-#                (both: only modules that can be unloaded)
+#   --stress N   for N seconds four threads load and unload the first 50, beside BPF
+#                programs (both: only modules that can be unloaded)
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
 #   --smp        load them on a machine with one CPU, then bring up another one
+#   --probes     kprobes, tracing and stacks through functions of one of them (--some)
 #   --selftests  the kernel's own for kmod and livepatch; on the kernel without the
 #                series their results have to be the same
+#   --kinds      those of dev/modules.some, signed and compressed, on a kernel made by
+#                clang with kCFI and with FineIBT; one from outside the tree; refused
+#                ones; one that goes by force
 #   --list       make the list: of all modules that dev/config/modules.config builds,
 #                but those of dev/modules.some, in the order of their dependencies,
 #                those that the unpatched kernel loads on this machine without the
@@ -207,7 +211,8 @@ selftests_of() {
 selftest() {
 	local p programs=()
 
-	for p in bash modprobe insmod rmmod lsmod modinfo depmod kmod sysctl dmesg; do
+	for p in bash modprobe insmod rmmod lsmod modinfo depmod kmod sysctl dmesg date stat \
+		getconf find grep sed diff seq capsh; do
 		programs+=(-x "$p")
 	done
 	"$DEV/vm.sh" "$2" -m 2048 -c $CPUS -t "$LIMIT" -a "$([ "$2" != $VARIANT ] || echo "$1")" \
@@ -216,9 +221,9 @@ selftest() {
 }
 
 selftests() {
-	local bad=0
+	local bad=0 all passed
 
-	need_packages kmod procps util-linux
+	need_packages kmod procps util-linux libcap2-bin
 	"$DEV/kernel.sh" $VARIANT-base
 	selftests_of $VARIANT
 	selftests_of $VARIANT-base
@@ -226,8 +231,46 @@ selftests() {
 	wait $! || bad=1
 	sed 's/^/  /' "$OUT/selftests-execmem=on"
 	[ $bad = 0 ] || { cat "$OUT"/selftests-*.err >&2; die "a VM failed"; }
+	all=$(wc -l <"$OUT/selftests-unpatched")
 	diff "$OUT"/selftests-{execmem=on,unpatched} || die "not as on the unpatched kernel (>)"
-	echo "pass: as on the unpatched kernel"
+	# What fails in the same way everywhere has tested nothing.
+	passed=$(grep -c ' 0$' "$OUT/selftests-unpatched" || true)
+	[ "$passed" -ge $((all * 9 / 10)) ] || die "only $passed of $all pass on the unpatched kernel"
+	echo "pass: as on the unpatched kernel, $passed of $all good"
+}
+
+# stress SECONDS: modules that others need come first in the list, so it can be cut
+stress() {
+	grep -v '^#' "$LIST" | head -n 50 >"$OUT/first"
+	LIST=$OUT/first
+	LIMIT=$((LIMIT + $1)) job stress "$1"
+}
+
+# kinds_of DIR: all modules installed, thus signed and compressed, in one directory and
+# packed; some that are not from the tree beside them
+kinds_of() {
+	rm -rf "$1"
+	mkdir -p "$1/outside" "$1/kinds"
+	cp "$DEV/plant/"* "$1/outside/"
+	"$DEV/kernel.sh" x86-clang INSTALL_MOD_PATH="$1" modules_install
+	"$DEV/kernel.sh" x86-clang M="$1/outside" modules
+	"$DEV/kernel.sh" x86-clang M="$1/outside" INSTALL_MOD_PATH="$1" modules_install
+	find "$1/lib" -name '*.ko.xz' -exec cp -t "$1/kinds" {} +
+	tar -C "$1" -cf "$1.tar" kinds
+}
+
+kinds() {
+	local cfi p programs=()
+
+	need_packages kmod xz-utils
+	for p in insmod rmmod; do programs+=(-x "$p"); done
+	kinds_of "$OUT/kinds"
+	for cfi in kcfi fineibt; do
+		say "$cfi:"
+		"$DEV/vm.sh" x86-clang -c $CPUS -t "$LIMIT" -a "cfi=$cfi module.sig_enforce=1" \
+			-n "modules-$cfi" "${programs[@]}" -f "$LIST:modules.list" \
+			-f "$OUT/kinds/outside/execmem_stays.ko" -f "$OUT/kinds.tar" -- kinds-job.sh
+	done
 }
 
 main() {
@@ -242,8 +285,9 @@ main() {
 		make_list; return ;;
 	--base)	columns+=(unpatched) ;;
 	--stress)	: "${2:?for how many seconds?}" ;;
-	''|--faults|--count|--smp|--selftests)	;;
-	*)	sed -n '3,21s/^# *//p' "$0" >&2; exit 2 ;;
+	--kinds)	LIST=$DEV/modules.some VARIANT=x86-clang ;;
+	''|--faults|--count|--smp|--probes|--selftests)	;;
+	*)	sed -n '3,25s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
@@ -253,8 +297,10 @@ main() {
 	--faults)	job loadfail ;;
 	--count)	count_all ;;
 	--smp)	append=maxcpus=1; job smp ;;
+	--probes)	job probes ;;
 	--selftests)	selftests ;;
-	--stress)	LIMIT=$((LIMIT + $2)) job stress "$2" ;;
+	--kinds)	kinds ;;
+	--stress)	stress "$2" ;;
 	*)		compare "${columns[@]}" ;;
 	esac
 }

@@ -55,7 +55,9 @@ test_observe() {
 test_memory() { "$DEV/memory.sh"; }
 test_modules() {
 	"$DEV/modules.sh" --some
-	"$DEV/modules.sh" --some --smp
+	"$DEV/modules.sh" --some --smp &
+	"$DEV/modules.sh" --some --probes
+	wait $!
 }
 
 # layout_of VARIANT: of structures that modules built elsewhere know

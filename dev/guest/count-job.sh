@@ -24,19 +24,23 @@ trace_functions() {
 		echo "$f" >>$TRACE/set_ftrace_filter 2>/dev/null || echo "@ |cannot be traced: $f"
 	done
 	echo function_graph >$TRACE/current_tracer
+	# Tasks take turns, so a return has to say of what; what they sleep is no cost.
+	echo 1 >$TRACE/options/funcgraph-tail
+	echo 0 >$TRACE/options/sleep-time
 }
 
-# The lines of leaves and those of returns have the duration; the function's name is
-# in the former, and was in the call above for the latter.
+# The lines of leaves and those of returns have the duration and the function's name.
 print_functions() {
 	echo 0 >$TRACE/tracing_on
 	awk '
-	{ sub(/^ *[0-9]+\) */, ""); ns = 0 }
-	match($0, /[0-9.]+ us/) { ns = substr($0, RSTART, RLENGTH - 3) * 1000 }
-	/\(\);$/ { sub(/.*\| */, ""); sub(/\(.*/, ""); sum[$0] += ns; next }
-	/\{$/ { sub(/.*\| */, ""); sub(/\(.*/, ""); stack[++depth] = $0; next }
-	/\}$/ { if (depth) sum[stack[depth--]] += ns }
-	END { for (f in sum) printf "@ %s.ns %d\n", f, sum[f] }' $TRACE/trace
+	match($0, /[0-9.]+ us/) {
+		ns = substr($0, RSTART, RLENGTH - 3) * 1000
+		if (!sub(/.*} \/\* /, ""))
+			sub(/.*\| */, "")
+		sub(/[( ].*/, "")
+		sum[$0] += ns
+	}
+	END { for (f in sum) printf "@ %s.ns %.0f\n", f, sum[f] }' $TRACE/trace
 }
 
 dmesg -n 5

@@ -6,6 +6,7 @@ leaks=/sys/kernel/debug/kmemleak
 
 [ "$1" != leak ] || echo clear >$leaks
 insmod execmem_plant.ko "mistake=$1" || [ "$1" = uaf ] || exit 1
+[ "$1" != timer ] || rmmod execmem_plant
 if [ "$1" = leak ]; then
 	# What was allocated less than five seconds ago is no leak yet.
 	sleep 6

@@ -3,7 +3,7 @@
  * Mistakes with chunks of executable memory, made on purpose: the checkers must
  * report each of them.
  *
- *	insmod execmem_plant.ko mistake=overflow|uaf|leak|none
+ *	insmod execmem_plant.ko mistake=overflow|uaf|leak|timer|none
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,10 +15,17 @@
 
 static char *mistake = "none";
 module_param(mistake, charp, 0);
-MODULE_PARM_DESC(mistake, "overflow, uaf, leak or none");
+MODULE_PARM_DESC(mistake, "overflow, uaf, leak, timer or none");
 
 static void *(*mem_alloc)(enum execmem_type type, size_t size);
 static void (*mem_free)(void *ptr);
+
+static void never(struct timer_list *timer)
+{
+}
+
+/* In the data of the module, so its memory is freed while the timer runs. */
+static DEFINE_TIMER(forgotten, never);
 
 /* None of it is exported, and rightly so. */
 static void *find_symbol(const char *name)
@@ -95,6 +102,8 @@ static int __init plant_init(void)
 		plant_uaf();
 	else if (!strcmp(mistake, "leak"))
 		plant_leak();
+	else if (!strcmp(mistake, "timer"))
+		mod_timer(&forgotten, jiffies + 1000 * HZ);
 	else
 		plant_none();
 	return 0;
