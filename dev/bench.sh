@@ -305,4 +305,4 @@ main() {
 	judge
 }
 
-main "$@"
+main "$@"; exit

@@ -15,6 +15,7 @@ ON="kunit.enable=1 kunit.filter_glob=execmem"
 step() {
 	local start=$SECONDS
 
+	known+=" $1 "
 	[ -z "$wanted" ] || [[ " $wanted " == *" $1 "* ]] || return 0
 	if "${@:2}" >"$OUT/$1.log" 2>&1; then
 		echo "ok   $1 ($((SECONDS - start)) s)"
@@ -46,7 +47,7 @@ selftest() {
 }
 
 main() {
-	failed=0 wanted=$*
+	failed=0 known='' wanted=$*
 	mkdir -p "$OUT"
 	"$DEV/kernel.sh" x86-debug
 	"$DEV/kernel.sh" x86
@@ -70,7 +71,8 @@ main() {
 	step plant-leak plant x86-debug leak ""
 	step plant-timer plant x86-debug timer 'ODEBUG: free active'
 	step plant-uaf-guard plant x86 uaf 'unable to handle page fault' execmem=guard
+	for name; do [[ $known == *" $name "* ]] || die "there is no step '$name'"; done
 	[ $failed = 0 ] || die "$failed failed, see build/debug"
 }
 
-main "$@"
+main "$@"; exit

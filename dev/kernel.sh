@@ -140,4 +140,4 @@ main() {
 	say "kernel $v: built in $((SECONDS - start)) s"
 }
 
-[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"
+[ "${BASH_SOURCE[0]}" != "$0" ] || { main "$@"; exit; }

@@ -30,4 +30,4 @@ main() {
 	[ "$(reserved 512 end)" = "$(reserved 512 0)" ] || die "not everything was given back"
 }
 
-main "$@"
+main "$@"; exit

@@ -158,4 +158,4 @@ main() {
 	[ $nr -gt 0 ] && [ "$(count killed)" = $nr ]
 }
 
-main "$@"
+main "$@"; exit

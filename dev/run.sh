@@ -154,4 +154,4 @@ main() {
 	return $bad
 }
 
-main "$@"
+main "$@"; exit

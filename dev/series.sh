@@ -396,4 +396,4 @@ main() {
 	esac
 }
 
-[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"
+[ "${BASH_SOURCE[0]}" != "$0" ] || { main "$@"; exit; }

@@ -56,7 +56,7 @@ test_memory() { "$DEV/memory.sh"; }
 test_modules() {
 	"$DEV/modules.sh" --some
 	"$DEV/modules.sh" --some --smp &
-	"$DEV/modules.sh" --some --probes
+	"$DEV/modules.sh" --some --probes || { wait; false; }
 	wait $!
 }
 

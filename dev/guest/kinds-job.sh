@@ -18,12 +18,12 @@ refused() {
 }
 
 # The modules of the list
-load() { for m in $(names); do /bin/insmod "kinds/$m.ko.xz"; done; }
-unload() { for m in $(cut -d " " -f 1 /proc/modules); do /bin/rmmod "$m"; done; }
+load() { (cd kinds; ../modload load $(names)) >/dev/null; }
+unload() { ./modload unload $(names) >/dev/null; [ ! -s /proc/modules ]; }
 
 dmesg -n 5
 tar -xf kinds.tar
-say "$(dmesg | sed -n 's/.*\(CFI: .*\|Using .*CFI.*\)/\1/p' | head -n 1)"
+dmesg | grep -i "using $(sed 's/.*cfi=\([a-z]*\).*/\1/' /proc/cmdline)" | sed 's/^[^]]*\]/@ |/'
 [ "$(cat /sys/module/compression)" = xz ]
 [ "$(cat /sys/module/module/parameters/sig_enforce)" = Y ]
 
@@ -35,12 +35,13 @@ used /tmp/before
 
 load
 echo "@ loaded $(wc -l </proc/modules)"
+grep -q '^pool module_text:.* blocks_huge [1-9]' "$STATS"
 ./bpfload fleet load churn:200 unload >/dev/null
 unload
 
 refused "Key was rejected by service" execmem_stays.ko
 xz -dc kinds/crc8.ko.xz >broken.ko
-# One bit of its text
+# A byte somewhere in it
 printf '\001' | dd of=broken.ko bs=1 seek=128 conv=notrunc 2>/dev/null
 refused 'Key was rejected by service' broken.ko
 same_use /tmp/before

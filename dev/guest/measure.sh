@@ -136,6 +136,7 @@ pools() {
 		name = substr($2, 1, length($2) - 1)
 		for (i = 3; i < NF; i += 2)
 			v[$i] = $(i + 1)
+		fallbacks += v["fallbacks"]
 		if (name ~ /ro_after_init|ftrace|kprobes/)
 			sealed_kb += v["used"] / 1024
 		if (name ~ /ftrace|kprobes/)
@@ -148,6 +149,7 @@ pools() {
 			if (name ~ /ro_after_init|ftrace|kprobes/)
 				kb += v["reserved"] / 1024
 		} else if (name !~ /ro_after_init/) {
+			small += v["blocks_4k"]
 			excess = v["blocks_huge"] + v["blocks_4k"] - 1
 			excess -= int((v["used"] + 2097151) / 2097152)
 			if (excess > 0)
@@ -159,6 +161,8 @@ pools() {
 		print "@ " tag ".pools.pages_4k " kb / 4
 		print "@ " tag ".pools.exec_4k " exec_kb / 4
 		print "@ " tag ".pools.excess_blocks " total + 0
+		print "@ " tag ".pools.small_blocks " small + 0
+		print "@ " tag ".pools.fallbacks " fallbacks + 0
 		print "@ " tag ".pools.grown " grown + 0
 		print "@ " tag ".pools.shrunk " shrunk + 0
 	}' "${STATS%/*}/map" $STATS

@@ -2,7 +2,7 @@
 /*
  * Load modules, or unload them, and say how much processor time that took.
  *
- *	modload load NAME...		NAME.ko in this order
+ *	modload load NAME...		NAME.ko, or NAME.ko.xz, in this order
  *	modload unload NAME...		backwards, until none goes any more
  *
  * Prints
@@ -19,6 +19,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/module.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -56,13 +57,18 @@ static long long idle(void)
 static int load(const char *name)
 {
 	char path[128];
-	int fd, err;
+	int fd, err, flags = 0;
 
-	snprintf(path, sizeof(path), "%s.ko", name);
+	snprintf(path, sizeof(path) - sizeof(".xz"), "%s.ko", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		strcat(path, ".xz");
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		flags = MODULE_INIT_COMPRESSED_FILE;
+	}
 	if (fd < 0)
 		return -1;
-	err = syscall(SYS_finit_module, fd, "", 0);
+	err = syscall(SYS_finit_module, fd, "", flags);
 	close(fd);
 	return err;
 }

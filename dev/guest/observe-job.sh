@@ -64,7 +64,28 @@ huge_pages() {
 	[ "$1" = N ] || echo 0 >$FAULT/probability
 }
 
+# What the statistics have counted until now: events and numbers
+counted() {
+	awk '/^pool/ { for (i = 3; i < NF; i += 2) sum[$i] += $(i + 1) }
+	END {
+		print "alloc", sum["allocs"]
+		print "fill", sum["fills"]
+		print "free", sum["frees"]
+		print "grow", sum["grown"]
+		print "shrink", sum["shrunk"]
+	}' $DEBUGFS/stats
+}
+
+# The same from the trace
+traced() {
+	for e in alloc fill free grow shrink; do
+		echo "$e $(grep -c " execmem_$e: " $TRACING/trace)"
+	done
+}
+
 main() {
+	counted >/tmp/until
+	echo 1 >$TRACING/events/execmem/enable
 	echo 'p:probe vfs_read' >$TRACING/kprobe_events
 	echo 1 >$TRACING/events/kprobes/probe/enable
 	huge_pages N
@@ -75,6 +96,11 @@ main() {
 	huge_pages Y
 	./bpfload /tmp/second load "sh:touch /tmp/leave" "sh:$0 report" "sh:$0 wait_for_gdb"
 	wait
+	./measure.sh settle
+	# The probe would go on while the trace is read.
+	echo 0 >$TRACING/events/enable
+	traced | print traced
+	counted | paste -d ' ' - /tmp/until | awk '{ print $1, $2 - $4 }' | print counted
 	echo "VERDICT ok"
 }
 

@@ -28,6 +28,7 @@ kprobes() {
 	echo 1 >$TRACE/events/kprobes/enable
 	sleep 1			# they are optimised late
 	sed 's/^[^ ]* */@ |/' /sys/kernel/debug/kprobes/list
+	grep -q 'foo_show+0x9.*OPTIMIZED' /sys/kernel/debug/kprobes/list
 	read_foo 3
 	for p in entry behind; do expect 3 $p "$p: \\(foo_show"; done
 	expect 3 return 'return: \(.* <- foo_show'

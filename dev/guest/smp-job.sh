@@ -5,17 +5,26 @@
 set -eu
 . ./modules-lib.sh
 
-modules=$(names)
+# prefix BYTE: what the instruction begins with
+prefix() {
+	found=$(cat /sys/module/execmem_locks/parameters/prefix)
+	echo "@ |$(cat /sys/devices/system/cpu/online): prefix $found"
+	[ "$found" = "$1" ]
+}
+
+modules="$(names) execmem_locks"
 # What is allocated once and kept
 ./modload load $modules
 ./modload unload $modules
 used /tmp/before
 ./modload load $modules
+prefix 3e
 echo 1 >/sys/devices/system/cpu/cpu1/online
 dmesg | grep 'SMP alternatives: switching to SMP code' || {
 	echo "no lock prefix was patched"
 	exit 1
 }
+prefix f0
 ./modload unload $modules
 same_use /tmp/before
 echo 1 >/sys/kernel/debug/execmem/check

@@ -40,6 +40,7 @@ groups() {
 # One round loads the share, in order, and unloads it backwards.
 thread() {
 	rounds=0
+	[ -n "$(share "$1")" ] || { echo "nothing to do for thread $1"; return 1; }
 	while ! late; do
 		loaded=''
 		for m in $(share "$1"); do

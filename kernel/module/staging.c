@@ -8,9 +8,9 @@
  * the copy is complete, execmem_fill() publishes it, once. Until then text reads
  * as trapping instructions at its final address.
  *
- * Published text is fresh until the module's trace events are made known, since
- * nobody can have executed it: static keys, static calls and ftrace patch it
- * plainly, and one synchronization of all CPUs ends that time.
+ * Published text is fresh until module_enter_text(), since nobody can have
+ * executed it: static keys, static calls and ftrace patch it plainly, and one
+ * synchronization of all CPUs ends that time.
  */
 
 #include <linux/execmem.h>
@@ -177,11 +177,7 @@ void __weak module_text_entered(void)
 {
 }
 
-/*
- * From here on the text of a module is patched with the care that live text
- * needs.
- */
-static void enter_text(const struct module *mod)
+void module_enter_text(const struct module *mod)
 {
 	struct staging *staging;
 	bool was_fresh = false;
@@ -205,7 +201,7 @@ static int staging_notify(struct notifier_block *self, unsigned long state,
 			  void *mod)
 {
 	if (state == MODULE_STATE_COMING)
-		enter_text(mod);
+		module_enter_text(mod);
 	return NOTIFY_OK;
 }
 
@@ -253,18 +249,15 @@ int module_publish_rodata(const struct module *mod)
 }
 
 /**
- * module_publish - publish what is left to publish
+ * module_publish_text - put the text of a module in its place
  * @mod: the module
  *
- * Read-only data goes first, so that text never refers to data that is not
- * there.
+ * Its read-only data is there, so that text never refers to what is not.
  *
  * Context: Process context, may sleep, without text_mutex.
  * Return: 0 or what execmem_fill() returned
  */
-int module_publish(const struct module *mod)
+int module_publish_text(const struct module *mod)
 {
-	return module_publish_rodata(mod) ?:
-		publish(&mod->mem[MOD_TEXT]) ?:
-		publish(&mod->mem[MOD_INIT_TEXT]);
+	return publish(&mod->mem[MOD_TEXT]) ?: publish(&mod->mem[MOD_INIT_TEXT]);
 }
