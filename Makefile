@@ -42,10 +42,10 @@ arm64:		## test_bpf on arm64 says what it said without the series
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/memory.sh
 
-modules:	## some 350 real modules are loaded and unloaded (ACTION=--base, --count, --faults, ...)
+modules:	## some 350 real modules are loaded and unloaded (ACTION=--base, --count, --selftests, ...)
 	@dev/modules.sh $(ACTION)
 
-kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-modules, x86-modules-base)
+kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-clang, x86-modules, x86-modules-base)
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")

@@ -5,13 +5,16 @@
 # With --some: the few modules of dev/modules.some, which the ordinary kernel has.
 # What else can be done with them:
 #   --base       a third column is the kernel without the series
-#   --faults     load each with each of the allocations on its way failing once
+#   --faults     load each with each of the allocations on its way failing once; those of
+#                dev/modules.list do not all unload, so with --some
 #   --stress N   for N seconds four threads load and unload the first 50, beside BPF
-#                programs (both: only modules that can be unloaded)
+#                programs
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
-#   --smp        load them on a machine with one CPU, then bring up another one
-#   --probes     kprobes, tracing and stacks through functions of one of them (--some)
+#   --smp        load them on a machine with one CPU, then bring up another one, with
+#                indirect_target_selection=force
+#   --probes     kprobes, tracing and stacks through functions of one of them (--some),
+#                with retbleed=stuff
 #   --selftests  the kernel's own for kmod and livepatch; on the kernel without the
 #                series their results have to be the same
 #   --kinds      those of dev/modules.some, signed and compressed, on a kernel made by
@@ -27,7 +30,7 @@ OUT=$BUILD/modules
 LIST=$DEV/modules.list
 VARIANT=x86-modules
 LEAST=200				# modules that have to be in the list
-CPUS=4 append='' warns='' files=()
+CPUS=4 append='' warns='' qemu='' files=()
 LIMIT=${LIMIT:-900}			# seconds, for each VM
 
 # boot LABEL VARIANT KERNEL_ARGS: the job's values end up in $OUT/LABEL.  All modules
@@ -143,7 +146,7 @@ make_list() {
 
 # job NAME ARGUMENT...: another job than the main one, with execmem on
 job() {
-	"$DEV/vm.sh" $VARIANT -m 2048 -c $CPUS -t "$LIMIT" -a "execmem=on $append" -W "$warns" \
+	"$DEV/vm.sh" $VARIANT -m 2048 -c $CPUS -t "$LIMIT" -a "execmem=on $append" -q "$qemu" -W "$warns" \
 		-n "${OUT##*/}-$1" "${files[@]}" -f "$LIST:modules.list" -- "$1-job.sh" "${@:2}"
 }
 
@@ -272,12 +275,16 @@ stress() {
 	LIMIT=$((LIMIT + $1)) job stress "$1"
 }
 
+# old_cpu MITIGATION: the processor needs one, which goes with retpolines
+old_cpu() { qemu='-cpu Skylake-Client' append="spectre_v2=retpoline $1"; }
+
 # smp: with a module that has a lock prefix to look at
 smp() {
 	rm -rf "$OUT/plant"
 	cp -r "$DEV/plant" "$OUT/plant"
 	"$DEV/kernel.sh" $VARIANT M="$OUT/plant" modules
-	append=maxcpus=1 files=(-f "$OUT/plant/execmem_locks.ko")
+	old_cpu indirect_target_selection=force
+	append+=" maxcpus=1" files=(-f "$OUT/plant/execmem_locks.ko")
 	job smp
 }
 
@@ -322,7 +329,7 @@ main() {
 	--stress)	: "${2:?for how many seconds?}" ;;
 	--kinds)	LIST=$DEV/modules.some VARIANT=x86-clang ;;
 	''|--faults|--count|--smp|--probes|--selftests)	;;
-	*)	sed -n '3,25s/^# *//p' "$0" >&2; exit 2 ;;
+	*)	sed -n '3,28s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
@@ -332,7 +339,7 @@ main() {
 	--faults)	faults ;;
 	--count)	count_all ;;
 	--smp)	smp ;;
-	--probes)	job probes ;;
+	--probes)	old_cpu retbleed=stuff; job probes ;;
 	--selftests)	selftests ;;
 	--kinds)	kinds ;;
 	--stress)	stress "$2" ;;

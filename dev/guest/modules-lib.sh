@@ -9,6 +9,14 @@ names() { sed '/^#/d; /^$/d' modules.list; }
 # needs MODULE: the names, with underscores, of the modules it depends on
 needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
 
+# mitigated NAME TEXT: what the kernel does about a vulnerability, which says whether
+# it took the mitigation that it was booted with
+mitigated() {
+	state=$(cat "/sys/devices/system/cpu/vulnerabilities/$1")
+	echo "@ |$1: $state"
+	case $state in *"$2"*) ;; *) return 1 ;; esac
+}
+
 # used FILE: what every pool has handed out when all that is freed late is freed
 used() {
 	./measure.sh settle

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Kprobes and the function tracer on a module's functions, stacks through them, and
 # probes that outlive the module: they are armed again while it is loaded once more.
+# Calls are counted for retbleed=stuff.
 set -eu
 . ./modules-lib.sh
 
@@ -63,6 +64,7 @@ round() {
 	rmmod kobject_example
 }
 
+mitigated retbleed Stuffing
 round >/dev/null	# ftrace and kprobes keep pages for the next time
 used /tmp/before
 round
