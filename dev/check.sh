@@ -239,7 +239,8 @@ series_objects() {
 		arch/"$2"/*)				;;
 		arch/*|tools/*|samples/*|scripts/*)	continue ;;
 		kernel/livepatch/*)			continue ;;	# configured in gate_configs only
-		kernel/static_call_inline.c)		[ "$2" = x86 ] || continue ;;
+		# not configured elsewhere
+		kernel/static_call_inline.c|kernel/trace/*)	[ "$2" = x86 ] || continue ;;
 		esac
 		[ ! -e "$CHECK/$f" ] || echo "${f%.c}.o"
 	done

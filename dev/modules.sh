@@ -278,6 +278,17 @@ stress() {
 # old_cpu MITIGATION: the processor needs one, which goes with retpolines
 old_cpu() { qemu='-cpu Skylake-Client' append="spectre_v2=retpoline $1"; }
 
+# break_module: one with a relocation of a type that there is not, the last one of its text
+break_module() {
+	local offset size
+
+	cp "$BUILD/$VARIANT/lib/crc8.ko" "$OUT/broken.ko"
+	read -r offset size < <(readelf -SW "$OUT/broken.ko" |
+		sed -n 's/.*\.rela\.text *RELA *[0-9a-f]* \([0-9a-f]*\) \([0-9a-f]*\) .*/0x\1 0x\2/p')
+	printf '\377' | dd of="$OUT/broken.ko" bs=1 seek=$((offset + size - 16)) conv=notrunc status=none
+	files=(-f "$OUT/broken.ko")
+}
+
 # smp: with a module that has a lock prefix to look at
 smp() {
 	rm -rf "$OUT/plant"
@@ -339,7 +350,7 @@ main() {
 	--faults)	faults ;;
 	--count)	count_all ;;
 	--smp)	smp ;;
-	--probes)	old_cpu retbleed=stuff; job probes ;;
+	--probes)	old_cpu retbleed=stuff; break_module; job probes ;;
 	--selftests)	selftests ;;
 	--kinds)	kinds ;;
 	--stress)	stress "$2" ;;

@@ -14,7 +14,7 @@ TRACE=/sys/kernel/tracing
 FUNCTIONS="load_module free_module
 	apply_relocate_add module_finalize blocking_notifier_call_chain_robust
 	module_memory_alloc module_memory_free execmem_alloc execmem_alloc_aligned execmem_free
-	module_stage module_publish_rodata module_publish
+	module_stage module_publish_rodata module_publish_text
 	set_memory_ro set_memory_nx set_memory_x set_memory_rw set_memory_rox
 	sort_extable unwind_module_init ftrace_process_locs do_one_initcall"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Kprobes and the function tracer on a module's functions, stacks through them, and
 # probes that outlive the module: they are armed again while it is loaded once more.
-# Calls are counted for retbleed=stuff.
+# Calls are counted for retbleed=stuff.  Last, a module with a bad relocation.
 set -eu
 . ./modules-lib.sh
 
@@ -68,6 +68,10 @@ mitigated retbleed Stuffing
 round >/dev/null	# ftrace and kprobes keep pages for the next time
 used /tmp/before
 round
+# Its text is half relocated then.
+if error=$(insmod broken.ko 2>&1); then echo "a bad relocation was not refused"; exit 1; fi
+dmesg | grep 'Unknown rela relocation: 255'
+echo "@ |$error"
 same_use /tmp/before
 echo 1 >/sys/kernel/debug/execmem/check
 echo "VERDICT ok"
