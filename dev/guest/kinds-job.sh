@@ -17,9 +17,9 @@ refused() {
 	esac
 }
 
-# The modules of the list
-load() { (cd kinds; ../modload load $(names)) >/dev/null; }
-unload() { ./modload unload $(names) >/dev/null; [ ! -s /proc/modules ]; }
+modules=$(names)
+load() { (cd kinds && ../modload load $modules); }
+unload() { ./modload unload $modules; [ ! -s /proc/modules ]; }
 
 dmesg -n 5
 tar -xf kinds.tar
