@@ -19,11 +19,12 @@ refused() {
 
 modules=$(names)
 load() { (cd kinds && ../modload load $modules); }
-unload() { ./modload unload $modules; [ ! -s /proc/modules ]; }
+unload() { ./modload unload $modules; [ -z "$(cat /proc/modules)" ]; }
 
 dmesg -n 5
 tar -xf kinds.tar
-dmesg | grep -i "using $(sed 's/.*cfi=\([a-z]*\).*/\1/' /proc/cmdline)" | sed 's/^[^]]*\]/@ |/'
+found=$(dmesg | grep -i "using $(sed 's/.*cfi=\([a-z]*\).*/\1/' /proc/cmdline)")
+say "${found#*] }"
 [ "$(cat /sys/module/compression)" = xz ]
 [ "$(cat /sys/module/module/parameters/sig_enforce)" = Y ]
 

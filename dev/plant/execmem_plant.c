@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/execmem.h>
+#include <linux/hrtimer.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 
@@ -20,12 +21,20 @@ MODULE_PARM_DESC(mistake, "overflow, uaf, leak, timer or none");
 static void *(*mem_alloc)(enum execmem_type type, size_t size);
 static void (*mem_free)(void *ptr);
 
-static void never(struct timer_list *timer)
+static enum hrtimer_restart never(struct hrtimer *timer)
 {
+	return HRTIMER_NORESTART;
 }
 
 /* In the data of the module, so its memory is freed while the timer runs. */
-static DEFINE_TIMER(forgotten, never);
+static struct hrtimer forgotten;
+
+static noinline void plant_timer(void)
+{
+	hrtimer_init(&forgotten, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	forgotten.function = never;
+	hrtimer_start(&forgotten, ktime_set(1000, 0), HRTIMER_MODE_REL);
+}
 
 /* None of it is exported, and rightly so. */
 static void *find_symbol(const char *name)
@@ -103,7 +112,7 @@ static int __init plant_init(void)
 	else if (!strcmp(mistake, "leak"))
 		plant_leak();
 	else if (!strcmp(mistake, "timer"))
-		mod_timer(&forgotten, jiffies + 1000 * HZ);
+		plant_timer();
 	else
 		plant_none();
 	return 0;
