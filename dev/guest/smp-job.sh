@@ -11,9 +11,13 @@ prefix() {
 	found=$(cat /sys/module/execmem_locks/parameters/prefix)
 	echo "@ |$(cat /sys/devices/system/cpu/online): prefix $found"
 	[ "$found" = "$1" ]
+	# The same from outside
+	addr=$(sed -n 's/^\([0-9a-f]*\) . execmem_locked_insn\t.*/\1/p' /proc/kallsyms)
+	[ "$(./kcore "$addr")" = "$1" ]
 }
 
 mitigated indirect_target_selection 'Aligned branch/return thunks'
+echo 1 >/proc/sys/kernel/kptr_restrict		# addresses, for root
 modules="$(names) execmem_locks"
 # What is allocated once and kept
 ./modload load $modules
