@@ -28,17 +28,10 @@ step() {
 
 vm() { "$DEV/vm.sh" "$1" -m 3072 -t 900 -n "debug/console-$2" "${@:3}"; }
 
-# build_plant VARIANT: the module in a copy (objects land beside it)
-build_plant() {
-	mkdir -p "$OUT/$1"
-	cp "$DEV/plant/"* "$OUT/$1/"
-	"$DEV/kernel.sh" "$1" M="$OUT/$1" modules
-}
-
 # plant VARIANT MISTAKE REGEX [KERNEL ARGS]: the report that must be there
 plant() {
 	vm "$1" "plant-$1-$2" ${3:+-w "$3"} -a "${4:-}" \
-		-f "$OUT/$1/execmem_plant.ko" -- plant-job.sh "$2"
+		-f "$BUILD/plant/$1/execmem_plant.ko" -- plant-job.sh "$2"
 }
 
 selftest() {
@@ -51,15 +44,26 @@ main() {
 	mkdir -p "$OUT"
 	"$DEV/kernel.sh" x86-debug
 	"$DEV/kernel.sh" x86
-	build_plant x86-debug
-	build_plant x86
+	"$DEV/kernel.sh" x86-debug plant
+	"$DEV/kernel.sh" x86 plant
 	"$DEV/test.sh" selftest_build >/dev/null
+
+	# Static keys and calls, ftrace, read-only data: each with all of its allocations
+	printf '%s\n' test_static_key_base ftrace-direct kobject-example crc8 >"$OUT/faults.list"
 
 	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
 	step selftest selftest x86-debug ""
 	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
 	step modules vm x86-debug modules -c 4 -f "$DEV/modules.some:modules.list" \
-		-- modules-job.sh
+		-f "$BUILD/plant/x86-debug/execmem_scan.ko" -- modules-job.sh
+	# An allocation that fails makes 6.12's checks of allocation tags fault.
+	step faults vm x86-debug faults -a sysctl.vm.mem_profiling=0 \
+		-f "$OUT/faults.list:modules.list" -- loadfail-job.sh
+	step klp vm x86-debug klp -f "$BUILD/plant/x86-debug/execmem_target.ko" \
+		-f "$BUILD/plant/x86-debug/execmem_patch.ko" -- klp-job.sh
+	# To write to read-only text kgdb takes a page table's lock, with and without the
+	# series, where lockdep would not.
+	step kgdb "$DEV/tests/kgdb" x86-debug -W kgdb_arch_set_breakpoint
 	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
 	step selftest-guard selftest x86 execmem=guard
 	step kunit-init vm x86 kunit-init -a "$ON init_on_alloc=1 init_on_free=1" -- kunit-job.sh execmem
@@ -70,6 +74,7 @@ main() {
 	step plant-uaf plant x86-debug uaf 'KASAN: .* in plant_uaf'
 	step plant-leak plant x86-debug leak ""
 	step plant-timer plant x86-debug timer 'ODEBUG: free active'
+	step plant-page plant x86-debug page 'func:plant_page has .* allocated at module unload'
 	step plant-uaf-guard plant x86 uaf 'unable to handle page fault' execmem=guard
 	for name; do [[ $known == *" $name "* ]] || die "there is no step '$name'"; done
 	[ $failed = 0 ] || die "$failed failed, see build/debug"

@@ -7,7 +7,8 @@
 #   x86-clang              with the series and kCFI, modules signed and compressed
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
-# The objects are in build/VARIANT.  Without a target: image and modules.
+# The objects are in build/VARIANT.  Without a target: image and modules.  The target
+# "plant": the modules of dev/plant, in build/plant/VARIANT.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Sets src, arch, image, fragments and make_args for the variant.
@@ -108,7 +109,7 @@ source_id() {
 }
 
 main() {
-	local v=${1:?variant missing} log start=$SECONDS id=
+	local v=${1:?variant missing} log start=$SECONDS id='' plant=''
 
 	shift
 	variant "$v"
@@ -120,6 +121,16 @@ main() {
 	mkdir -p "$out"
 	ln -sfnT "${out#"$BUILD"/}" "$BUILD/$v"
 	configure "$v"
+
+	if [ "${1:-}" = plant ]; then
+		# In a copy, as objects land beside the source; what was made to be a
+		# livepatch is made anew
+		plant=$BUILD/plant/$v
+		mkdir -p "$plant"
+		cp -u "$DEV/plant/"* "$plant/"
+		rm -f "$plant/execmem_patch.ko"
+		set -- M="$plant" modules
+	fi
 
 	log=$BUILD/logs/kernel-$v.log
 	mkdir -p "$BUILD/logs"
@@ -137,6 +148,8 @@ main() {
 	# bpf_crypto_ctx: kernel/bpf/crypto.c is built without CONFIG_CRYPTO
 	grep -v 'unresolved symbol bpf_crypto_ctx' "$log" >&2 || true
 	[ -z "$id" ] || echo "$id" >"$out/.built-from"
+	[ -z "$plant" ] || [ ! -e "$plant/execmem_patch.ko" ] ||
+		"$DEV/klp-rela.py" "$plant/execmem_patch.ko" execmem_target
 	say "kernel $v: built in $((SECONDS - start)) s"
 }
 

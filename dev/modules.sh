@@ -37,7 +37,7 @@ LIMIT=${LIMIT:-900}			# seconds, for each VM
 # of a kernel are in its machine anyway.
 boot() {
 	"$DEV/vm.sh" "$2" -m 2048 -c $CPUS -t "$LIMIT" -a "$3" -n "${OUT##*/}-$1" \
-		-f "$LIST:modules.list" -- modules-job.sh >"$OUT/$1" 2>"$OUT/$1.err"
+		-f "$BUILD/plant/$2/execmem_scan.ko" -f "$LIST:modules.list" -- modules-job.sh >"$OUT/$1" 2>"$OUT/$1.err"
 }
 
 rows() {
@@ -61,6 +61,9 @@ rows() {
 	all modules held | held.wx_pages | less
 	while they come and go, at most | scan.wx_pages | less
 	  times looked | scan.times |
+	= Pages writable in the direct map, while they come and go, at most
+	executable ones | scan.exec_aliases | less
+	read-only ones | scan.ro_aliases | less
 	kB read-only, but not in the direct map | held.region_ro_kb - before.region_ro_kb - held.linear_ro_kb + before.linear_ro_kb | less
 	= Direct map, splits until all are loaded
 	2M pages split | held.direct_map_level2_splits - before.direct_map_level2_splits | less
@@ -76,6 +79,11 @@ rows() {
 	= sync_core broadcasts
 	@ load sync_core load them
 	@ unload sync_core unload them
+	= Broadcasts for one that is unloaded and loaded again, at most
+	with data sealed after init: TLB flushes | cycle.sealed.tlb_most | less
+	  sync_core | cycle.sealed.sync_most | less
+	without: TLB flushes | cycle.others.tlb_most | less
+	  sync_core | cycle.others.sync_most | less
 	= Time in seconds, noisy (emulated)
 	load them | load.seconds | ratio
 	unload them | unload.seconds | ratio
@@ -88,6 +96,8 @@ checks_all() {
 	cat <<-'E'
 	all of them are loaded | held.modules.loaded | == | list.modules
 	those that stay are in use or permanent | after.modules.loaded | == | after.modules.in_use + after.modules.permanent
+	the direct map was looked at: pages that may be writable there | 1 | <= | scan.rw_aliases
+	  and executable ones were seen | 1 | <= | scan.exec_pages
 	broadcasts are all counted | load.lost_events + unload.lost_events | == | 0
 	someone looked while they were loaded | 10 | <= | scan.times
 	pages writable and executable, at any time | before.wx_pages + held.wx_pages + scan.wx_pages + after.wx_pages + again.wx_pages | == | 0
@@ -99,6 +109,8 @@ checks_all() {
 # init, of ftrace and kprobes, and of blocks that could not be huge.
 checks_on() {
 	cat <<-'E'
+	executable pages writable in the direct map, at any time | scan.exec_aliases | == | 0
+	read-only ones | scan.ro_aliases | == | 0
 	4k executable mappings added, but for ftrace and kprobes | held.exec_outside_4k - before.exec_outside_4k + held.exec_image_4k - before.exec_image_4k | <= | held.pools.exec_4k - before.pools.exec_4k
 	4k mappings that the statistics do not explain | held.region_exec_4k + held.region_ro_4k + held.region_rw_4k | <= | held.pools.pages_4k
 	blocks beyond those needed and one per pool | held.pools.excess_blocks | == | 0
@@ -110,6 +122,11 @@ checks_on() {
 	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
 	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
 	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
+	unloaded and loaded again, with data sealed after init: TLB flushes | cycle.sealed.tlb_most | <= | 2
+	  without: TLB flushes | cycle.others.tlb_most | <= | 0
+	  sync_core, with | cycle.sealed.sync_most | <= | 1
+	  sync_core, without | cycle.others.sync_most | <= | 1
+	  events lost | cycle.lost_events | == | 0
 	bytes of modules, says /proc/modules: at most 0.95 times as many | 100 * held.modules.bytes | <= | 95 * other.held.modules.bytes
 	loaded and unloaded once more: bytes reserved | again.region_bytes | <= | after.region_bytes
 	E
@@ -268,9 +285,10 @@ faults() {
 	job loadfail "$warns"
 }
 
-# stress SECONDS: modules that others need come first in the list, so it can be cut
+# stress SECONDS: modules that others need come first in the list, so it can be cut; the
+# four threads get 50 of these, the rest is for those that interfere
 stress() {
-	grep -v '^#' "$LIST" | head -n 50 >"$OUT/first"
+	grep -v '^#' "$LIST" | head -n 75 >"$OUT/first"
 	LIST=$OUT/first
 	LIMIT=$((LIMIT + $1)) job stress "$1"
 }
@@ -291,11 +309,9 @@ break_module() {
 
 # smp: with a module that has a lock prefix to look at
 smp() {
-	rm -rf "$OUT/plant"
-	cp -r "$DEV/plant" "$OUT/plant"
-	"$DEV/kernel.sh" $VARIANT M="$OUT/plant" modules
+	"$DEV/kernel.sh" $VARIANT plant
 	old_cpu indirect_target_selection=force
-	append+=" maxcpus=1" files=(-f "$OUT/plant/execmem_locks.ko")
+	append+=" maxcpus=1" files=(-f "$BUILD/plant/$VARIANT/execmem_locks.ko")
 	job smp
 }
 
@@ -303,11 +319,10 @@ smp() {
 # packed; some that are not from the tree beside them
 kinds_of() {
 	rm -rf "$1"
-	mkdir -p "$1/outside" "$1/kinds"
-	cp "$DEV/plant/"* "$1/outside/"
+	mkdir -p "$1/kinds"
 	"$DEV/kernel.sh" x86-clang INSTALL_MOD_PATH="$1" modules_install
-	"$DEV/kernel.sh" x86-clang M="$1/outside" modules
-	"$DEV/kernel.sh" x86-clang M="$1/outside" INSTALL_MOD_PATH="$1" modules_install
+	"$DEV/kernel.sh" x86-clang plant
+	"$DEV/kernel.sh" x86-clang M="$BUILD/plant/x86-clang" INSTALL_MOD_PATH="$1" modules_install
 	find "$1/lib" -name '*.ko.xz' -exec cp -t "$1/kinds" {} +
 	tar -C "$1" -cf "$1.tar" kinds
 }
@@ -322,7 +337,7 @@ kinds() {
 		say "$cfi:"
 		"$DEV/vm.sh" x86-clang -c $CPUS -t "$LIMIT" -a "cfi=$cfi module.sig_enforce=1" \
 			-n "modules-$cfi" "${programs[@]}" -f "$LIST:modules.list" \
-			-f "$OUT/kinds/outside/execmem_stays.ko" -f "$OUT/kinds.tar" -- kinds-job.sh
+			-f "$BUILD/plant/x86-clang/execmem_stays.ko" -f "$OUT/kinds.tar" -- kinds-job.sh
 	done
 }
 
@@ -362,7 +377,11 @@ main() {
 compare() {
 	local on=execmem=on columns=("$@") bad=0 start c
 
-	[[ " $* " != *" unpatched "* ]] || "$DEV/kernel.sh" $VARIANT-base
+	"$DEV/kernel.sh" $VARIANT plant
+	if [[ " $* " == *" unpatched "* ]]; then
+		"$DEV/kernel.sh" $VARIANT-base
+		"$DEV/kernel.sh" $VARIANT-base plant
+	fi
 	rm -f "$OUT"/{execmem=*,unpatched}*
 	start=$SECONDS
 	boot_all $VARIANT "${columns[@]}"

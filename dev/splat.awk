@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Prints every console line that no healthy run has.  A report (from "cut here"
-# or a page fault to "end trace", or between the rules that KASAN draws) whose
-# text matches the variable "expected" is skipped.
+# or a page fault to "end trace", between the rules that KASAN draws, or from the one
+# of lockdep to the end of its stack) whose text matches the variable "expected" is
+# skipped.
 
 function bad(line) {
 	return line ~ /BUG:|WARNING:|Oops|UBSAN:|KASAN:|KFENCE:|KCSAN:|kernel BUG at/ ||
@@ -29,6 +30,8 @@ end != "" {
 	block = block $0 "\n"
 	if (bad($0))
 		hits = hits $0 "\n"
+	if (/stack backtrace:/)
+		end = "</TASK>"
 	if ($0 ~ end)
 		flush()
 	next

@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Loads the modules of modules.list in order, holds them, and unloads what can be
-# unloaded; then once more while another CPU looks for pages that are writable and
-# executable.  Prints "@ name value" lines; dev/modules.sh compares them.
+# unloaded, with all CPUs busy; in between, each one alone; then once more while another CPU looks for pages that
+# are writable and executable, there or in the direct map (that with execmem_scan.ko).
+# Prints "@ name value" lines; dev/modules.sh compares them.
 #
 #	modules-job.sh			fails when a module does not load, or cannot be
 #					unloaded although nothing uses it
 #	modules-job.sh try		just load them: "@ loads NAME" for each that does
 set -eu
 . ./modules-lib.sh
+
+ALIASES=/sys/module/execmem_scan/parameters/aliases
 
 is_loaded() { [ -d "/sys/module/$(echo "$1" | tr - _)" ]; }
 uptime() { cut -d ' ' -f 1 /proc/uptime; }
@@ -33,7 +36,7 @@ unload() {
 	going=1
 	while [ $going = 1 ]; do
 		going=0 in_use='' permanent=''
-		for m in $(cut -d ' ' -f 1 /proc/modules); do
+		for m in $(cut -d ' ' -f 1 /proc/modules | grep -v '^execmem_scan$'); do
 			if answer=$(rmmod "$m" 2>&1); then
 				going=1
 				continue
@@ -58,14 +61,51 @@ modules() {
 		print "@ " tag ".modules.bytes " bytes + 0
 		print "@ " tag ".modules.largest " max + 0
 	}' /proc/modules
-	# These have data that is sealed after their init.
 	nr=0
-	for m in /sys/module/*/sections; do
-		if [ -e "$m/.data..ro_after_init" ] || [ -e "$m/__jump_table" ]; then
-			nr=$((nr + 1))
-		fi
-	done
+	for m in /sys/module/*/sections; do ! sealed "$m" || nr=$((nr + 1)); done
 	echo "@ $1.modules.ro_after_init $nr"
+}
+
+# sealed SECTIONS: does this module have data that is sealed after its init?
+sealed() { [ -e "$1/.data..ro_after_init" ] || [ -e "$1/__jump_table" ]; }
+
+# cycle MODULE: one line, "sealed" or "others" and broadcasts, TLB flushes and sync_core;
+# nothing when it is in use
+cycle() {
+	sections=/sys/module/$(echo "$1" | tr - _)/sections kind=others
+	! sealed "$sections" || kind=sealed
+	./measure.sh trace-on
+	rc=0
+	rmmod "$1" 2>/dev/null && insmod "$1.ko" || rc=1
+	./measure.sh trace-off cycle >/tmp/cycle
+	[ $rc = 0 ] || return 0
+	awk -v kind=$kind '
+	/cycle.tlb.(execmem|module) /		{ tlb += $3 }
+	/cycle.sync_core.(execmem|module) /	{ sync += $3 }
+	/cycle.lost_events/			{ lost += $3 }
+	END { print kind, tlb + 0, sync + 0, lost + 0 }' /tmp/cycle
+}
+
+# cycles: each module that is not in use is unloaded and loaded again, while the others
+# are held; the most broadcasts for one, and how many there were of them
+cycles() {
+	for m in $(names); do
+		[ "$(cat "/sys/module/$(echo "$m" | tr - _)/refcnt")" != 0 ] || cycle "$m"
+	done | awk '
+	{
+		n[$1]++
+		if ($2 > tlb[$1]) tlb[$1] = $2
+		if ($3 > sync[$1]) sync[$1] = $3
+		lost += $4
+	}
+	END {
+		for (kind in n) {
+			print "@ cycle." kind ".times " n[kind]
+			print "@ cycle." kind ".tlb_most " tlb[kind] + 0
+			print "@ cycle." kind ".sync_most " sync[kind] + 0
+		}
+		print "@ cycle.lost_events " lost + 0
+	}'
 }
 
 # state TAG
@@ -74,16 +114,30 @@ state() {
 	modules "$1"
 }
 
-# scan: until /tmp/scanned is there; the most pages seen in one go
+# scan: until /tmp/scanned is there; the most pages seen in one go, and what
+# execmem_scan.c says in the same way
 scan() {
-	nr=0 max=0
 	while [ ! -e /tmp/scanned ]; do
-		pages=$(./measure.sh wx)
-		[ "$pages" -le $max ] || max=$pages
-		nr=$((nr + 1))
+		echo "$(./measure.sh wx) $(cat $ALIASES 2>/dev/null)"
+	done | awk '
+	{ for (i = 1; i <= 5; i++) if ($i > max[i]) max[i] = $i }
+	END {
+		print "@ scan.times " NR
+		n = split("wx_pages exec_pages exec_aliases ro_aliases rw_aliases", name, " ")
+		for (i = 1; i <= n; i++)
+			print "@ scan." name[i] " " max[i] + 0
+	}'
+}
+
+# busy COMMAND...: meanwhile each CPU has something to do
+busy() {
+	spinners=''
+	for _ in $(seq "$(nproc)"); do
+		while :; do :; done & spinners="$spinners $!"
+		renice 19 -p $!
 	done
-	echo "@ scan.times $nr"
-	echo "@ scan.wx_pages $max"
+	"$@"
+	kill $spinners
 }
 
 main() {
@@ -91,13 +145,14 @@ main() {
 	echo "@ list.modules $(names | wc -l)"
 	state before
 	./measure.sh trace-on
-	timed load load
+	busy timed load load
 	./measure.sh settle
 	./measure.sh trace-off load
 	state held
 	./measure.sh stats
+	busy cycles
 	./measure.sh trace-on
-	timed unload unload
+	busy timed unload unload
 	./measure.sh settle
 	./measure.sh trace-off unload
 	state after
@@ -106,11 +161,13 @@ main() {
 	echo "@ |in use:$in_use"
 	echo "@ |permanent:$permanent"
 
+	[ ! -e execmem_scan.ko ] || insmod execmem_scan.ko
 	scan &
 	load
 	unload
 	touch /tmp/scanned
-	wait
+	wait $!
+	[ ! -e $ALIASES ] || rmmod execmem_scan
 	./measure.sh settle
 	state again
 }

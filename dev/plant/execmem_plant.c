@@ -3,7 +3,8 @@
  * Mistakes with chunks of executable memory, made on purpose: the checkers must
  * report each of them.
  *
- *	insmod execmem_plant.ko mistake=overflow|uaf|leak|timer|none
+ *	insmod execmem_plant.ko mistake=overflow|uaf|leak|timer|page|none
+ *	insmod execmem_plant.ko page=ADDRESS	frees what mistake=page has forgotten
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -16,7 +17,11 @@
 
 static char *mistake = "none";
 module_param(mistake, charp, 0);
-MODULE_PARM_DESC(mistake, "overflow, uaf, leak, timer or none");
+MODULE_PARM_DESC(mistake, "overflow, uaf, leak, timer, page or none");
+
+static ulong page;
+module_param(page, ulong, 0400);
+MODULE_PARM_DESC(page, "address of the page forgotten, or of the one to free");
 
 static void *(*mem_alloc)(enum execmem_type type, size_t size);
 static void (*mem_free)(void *ptr);
@@ -34,6 +39,12 @@ static noinline void plant_timer(void)
 	hrtimer_init(&forgotten, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	forgotten.function = never;
 	hrtimer_start(&forgotten, ktime_set(1000, 0), HRTIMER_MODE_REL);
+}
+
+/* The tag of this allocation is in the module's data, and is in use until it is freed. */
+static noinline void plant_page(void)
+{
+	page = __get_free_page(GFP_KERNEL);
 }
 
 /* None of it is exported, and rightly so. */
@@ -113,6 +124,10 @@ static int __init plant_init(void)
 		plant_leak();
 	else if (!strcmp(mistake, "timer"))
 		plant_timer();
+	else if (!strcmp(mistake, "page"))
+		plant_page();
+	else if (page)
+		free_page(page);
 	else
 		plant_none();
 	return 0;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Load a module again and again, and kill the process that loads it, a little later
+ * each time, from the system call's begin to its end.  Every other time there is
+ * one more process that loads it, for which the one that is killed may have to wait.
+ *
+ *	loadkill MODULE.ko TIMES
+ *
+ * Prints "@ loadkill.NAME.killed N", how often the process did not see the end of
+ * the call, and "@ loadkill.NAME.refused N", how often the module was not there
+ * afterwards.  Status 1: it cannot be unloaded, or was never killed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char name[64];
+
+static void die(const char *what)
+{
+	printf("loadkill: %s: %s: %s\n", name, what, strerror(errno));
+	exit(1);
+}
+
+static void set_name(const char *path)
+{
+	char *c;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(path, "."), path);
+	for (c = name; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+}
+
+static long long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* A child that loads the module, from when it says that it begins */
+static pid_t start(const char *path)
+{
+	int begin[2], fd;
+	pid_t pid;
+	char c;
+
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || pipe(begin))
+		die("open");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		if (write(begin[1], "", 1) != 1)
+			_exit(2);
+		_exit(syscall(SYS_finit_module, fd, "", 0) ? 1 : 0);
+	}
+	if (read(begin[0], &c, 1) != 1)
+		die("the child does not begin");
+	close(begin[0]);
+	close(begin[1]);
+	close(fd);
+	return pid;
+}
+
+/* 1: the module was there and is gone; 0: it was not there */
+static int unload(void)
+{
+	if (!syscall(SYS_delete_module, name, O_NONBLOCK))
+		return 1;
+	if (errno != ENOENT)
+		die("does not unload");
+	return 0;
+}
+
+static void kill_after(pid_t pid, long long ns)
+{
+	long long end = now() + ns;
+
+	while (now() < end)
+		;
+	kill(pid, SIGKILL);
+}
+
+int main(int argc, char **argv)
+{
+	int status, i, times, killed = 0, refused = 0;
+	long long whole;
+
+	if (argc < 3)
+		return 2;
+	set_name(argv[1]);
+	times = atoi(argv[2]);
+
+	whole = now();
+	waitpid(start(argv[1]), &status, 0);
+	whole = now() - whole;
+	if (!unload())
+		die("does not load");
+
+	for (i = 0; i < times; i++) {
+		pid_t other = i % 2 ? start(argv[1]) : 0;
+		pid_t pid = start(argv[1]);
+
+		kill_after(pid, whole * i / times);
+		waitpid(pid, &status, 0);
+		killed += WIFSIGNALED(status);
+		if (other)
+			waitpid(other, &status, 0);
+		refused += !unload();
+	}
+	printf("@ loadkill.%s.killed %d\n", name, killed);
+	printf("@ loadkill.%s.refused %d\n", name, refused);
+	return !killed;
+}
