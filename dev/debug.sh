@@ -39,6 +39,13 @@ selftest() {
 		-- selftest-job.sh -s execmem execmem.sh
 }
 
+klp() {
+	local m files=()
+
+	for m in target patch hold; do files+=(-f "$BUILD/plant/$1/execmem_$m.ko"); done
+	vm "$1" klp "${files[@]}" -- klp-job.sh
+}
+
 main() {
 	failed=0 known='' wanted=$*
 	mkdir -p "$OUT"
@@ -48,8 +55,9 @@ main() {
 	"$DEV/kernel.sh" x86 plant
 	"$DEV/test.sh" selftest_build >/dev/null
 
-	# Static keys and calls, ftrace, read-only data: each with all of its allocations
-	printf '%s\n' test_static_key_base ftrace-direct kobject-example crc8 >"$OUT/faults.list"
+	# One with static keys and data sealed after init, one with functions to trace; when
+	# their init fails, they clean up behind them
+	printf '%s\n' test_static_key_base kobject-example >"$OUT/faults.list"
 
 	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
 	step selftest selftest x86-debug ""
@@ -57,10 +65,9 @@ main() {
 	step modules vm x86-debug modules -c 4 -f "$DEV/modules.some:modules.list" \
 		-f "$BUILD/plant/x86-debug/execmem_scan.ko" -- modules-job.sh
 	# An allocation that fails makes 6.12's checks of allocation tags fault.
-	step faults vm x86-debug faults -a sysctl.vm.mem_profiling=0 \
+	step faults vm x86-debug faults -t 1800 -a sysctl.vm.mem_profiling=0 \
 		-f "$OUT/faults.list:modules.list" -- loadfail-job.sh
-	step klp vm x86-debug klp -f "$BUILD/plant/x86-debug/execmem_target.ko" \
-		-f "$BUILD/plant/x86-debug/execmem_patch.ko" -- klp-job.sh
+	step klp klp x86-debug
 	# To write to read-only text kgdb takes a page table's lock, with and without the
 	# series, where lockdep would not.
 	step kgdb "$DEV/tests/kgdb" x86-debug -W kgdb_arch_set_breakpoint

@@ -13,6 +13,7 @@ uptime_of() { awk -v what="$1" '{ print "@ seconds." what " " $1 }' /proc/uptime
 # some modules beside it.
 fleet() {
 	modules=$(names | paste -sd ' ')
+	echo "@ list.modules $(names | wc -l)"
 	./bpfload fleet \
 		"sh:./measure.sh state before" \
 		"sh:./measure.sh trace-on" \

@@ -4,7 +4,8 @@
 #
 #	measure.sh state TAG		page tables, direct map, executable memory
 #	measure.sh trace-on		start counting broadcasts
-#	measure.sh trace-off TAG	stop, and print them by kind and caller
+#	measure.sh trace-read TAG	print them by kind and caller
+#	measure.sh trace-off TAG	stop, and do that
 #	measure.sh settle		wait until freed programs are really gone
 #	measure.sh view			what tools/mm/execmem draws, behind "|"
 #	measure.sh stats		what execmem counts, behind "|"
@@ -185,9 +186,9 @@ trace_on() {
 # that matches anywhere in the stack, so "execmem" means: execmem is to blame.
 # What a module's own init or exit function asks for is "module_code", what it
 # costs to load and unload it is "module".
-trace_off() {
+trace_read() {
 	cat $EVENT/hist > "/tmp/$1.hist"
-	echo "!$HIST" > $EVENT/trigger
+	[ "${2:-}" != off ] || echo "!$HIST" > $EVENT/trigger
 	awk -v tag="$1" -v others=$(($(nproc --all) - 1)) '
 	function whose(stack) {
 		if (stack ~ / [a-z_0-9]*execmem_/)	return "execmem"
@@ -246,7 +247,8 @@ view() { [ ! -e "${STATS%/*}/map" ] || ./execmem | sed 's/^/@ |/'; }
 case $1 in
 state)		state "$2" ;;
 trace-on)	trace_on ;;
-trace-off)	trace_off "$2" ;;
+trace-read)	trace_read "$2" ;;
+trace-off)	trace_read "$2" off ;;
 settle)		settle ;;
 view)		view ;;
 stats)		stats ;;

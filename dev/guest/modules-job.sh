@@ -69,43 +69,46 @@ modules() {
 # sealed SECTIONS: does this module have data that is sealed after its init?
 sealed() { [ -e "$1/.data..ro_after_init" ] || [ -e "$1/__jump_table" ]; }
 
-# cycle MODULE: one line, "sealed" or "others" and broadcasts, TLB flushes and sync_core;
-# nothing when it is in use
-cycle() {
-	sections=/sys/module/$(echo "$1" | tr - _)/sections kind=others
-	! sealed "$sections" || kind=sealed
+# cycles: modules that are not in use are unloaded and loaded again, one at a time, while
+# the others are held: the most broadcasts for one, TLB flushes and sync_core, and how
+# many modules.  Reading the trace takes seconds, so only some of a long list.
+cycles() {
 	./measure.sh trace-on
-	rc=0
-	rmmod "$1" 2>/dev/null && insmod "$1.ko" || rc=1
-	./measure.sh trace-off cycle >/tmp/cycle
-	[ $rc = 0 ] || return 0
-	awk -v kind=$kind '
+	for m in $(names | tail -n 40); do
+		sections=/sys/module/$(echo "$m" | tr - _)/sections kind=others
+		! sealed "$sections" || kind=sealed
+		if ! rmmod "$m" 2>/dev/null; then
+			kind=in_use
+		elif ! insmod "$m.ko"; then
+			kind=lost
+		fi
+		echo "module $kind"
+		./measure.sh trace-read cycle
+	done | awk '
+	function finish() {
+		n[kind]++
+		if (tlb - tlb_was > tlb_most[kind]) tlb_most[kind] = tlb - tlb_was
+		if (sync - sync_was > sync_most[kind]) sync_most[kind] = sync - sync_was
+	}
+	/^module/ {
+		if (kind != "")
+			finish()
+		kind = $2; tlb_was = tlb; sync_was = sync; tlb = sync = 0
+	}
 	/cycle.tlb.(execmem|module) /		{ tlb += $3 }
 	/cycle.sync_core.(execmem|module) /	{ sync += $3 }
-	/cycle.lost_events/			{ lost += $3 }
-	END { print kind, tlb + 0, sync + 0, lost + 0 }' /tmp/cycle
-}
-
-# cycles: each module that is not in use is unloaded and loaded again, while the others
-# are held; the most broadcasts for one, and how many there were of them
-cycles() {
-	for m in $(names); do
-		[ "$(cat "/sys/module/$(echo "$m" | tr - _)/refcnt")" != 0 ] || cycle "$m"
-	done | awk '
-	{
-		n[$1]++
-		if ($2 > tlb[$1]) tlb[$1] = $2
-		if ($3 > sync[$1]) sync[$1] = $3
-		lost += $4
-	}
+	/cycle.lost_events/			{ lost = $3 }
 	END {
+		finish()
 		for (kind in n) {
 			print "@ cycle." kind ".times " n[kind]
-			print "@ cycle." kind ".tlb_most " tlb[kind] + 0
-			print "@ cycle." kind ".sync_most " sync[kind] + 0
+			print "@ cycle." kind ".tlb_most " tlb_most[kind] + 0
+			print "@ cycle." kind ".sync_most " sync_most[kind] + 0
 		}
+		print "@ cycle.lost_modules " n["lost"] + 0
 		print "@ cycle.lost_events " lost + 0
 	}'
+	./measure.sh trace-off cycle >/dev/null
 }
 
 # state TAG

@@ -61,7 +61,7 @@ static struct staging *find_staging(const void *addr)
 	return NULL;
 }
 
-/* What is listed for the caller's own module */
+/* What is listed for a module that cannot go away meanwhile */
 static struct staging *own_staging(const void *base)
 {
 	struct staging *staging;
@@ -163,13 +163,18 @@ int module_stage(void *base, size_t size)
  */
 void module_unstage(const void *base)
 {
-	struct staging *staging = own_staging(base);
+	struct staging *staging;
 
-	if (!staging)
+	if (!own_staging(base))
 		return;
-	/* Who patches text has found it fresh until then. */
+	/*
+	 * Who patches text has found it fresh until then, and others may enter the
+	 * text of a module whose load fails.
+	 */
 	mutex_lock(&text_mutex);
-	forget(staging);
+	staging = own_staging(base);
+	if (staging)
+		forget(staging);
 	mutex_unlock(&text_mutex);
 }
 
