@@ -39,6 +39,18 @@ selftest() {
 		-- selftest-job.sh -s execmem execmem.sh
 }
 
+# modules VARIANT NAME KERNEL_ARGS: nothing was writable that must not be, either
+modules() {
+	local out what
+
+	out=$(vm "$1" "$2" -t 1800 -c 4 -a "$3" -f "$DEV/modules.some:modules.list" \
+		-f "$BUILD/plant/$1/execmem_scan.ko" -- modules-job.sh) || { echo "$out"; return 1; }
+	echo "$out"
+	for what in held.wx scan.wx again.wx scan.exec_aliases scan.ro_aliases; do
+		grep -Eqx "${what}(_pages)? 0" <<<"$out" || { echo "$what is not 0"; return 1; }
+	done
+}
+
 klp() {
 	local m files=()
 
@@ -62,8 +74,7 @@ main() {
 	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
 	step selftest selftest x86-debug ""
 	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
-	step modules vm x86-debug modules -c 4 -f "$DEV/modules.some:modules.list" \
-		-f "$BUILD/plant/x86-debug/execmem_scan.ko" -- modules-job.sh
+	step modules modules x86-debug modules ""
 	# An allocation that fails makes 6.12's checks of allocation tags fault.
 	step faults vm x86-debug faults -t 1800 -a sysctl.vm.mem_profiling=0 \
 		-f "$OUT/faults.list:modules.list" -- loadfail-job.sh
@@ -74,8 +85,7 @@ main() {
 	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
 	step selftest-guard selftest x86 execmem=guard
 	step kunit-init vm x86 kunit-init -a "$ON init_on_alloc=1 init_on_free=1" -- kunit-job.sh execmem
-	step modules-init vm x86-debug modules-init -a "init_on_alloc=1 init_on_free=1" \
-		-c 4 -f "$DEV/modules.some:modules.list" -- modules-job.sh
+	step modules-init modules x86-debug modules-init "init_on_alloc=1 init_on_free=1"
 	step plant-none plant x86-debug none ""
 	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'
 	step plant-uaf plant x86-debug uaf 'KASAN: .* in plant_uaf'

@@ -7,8 +7,8 @@
 #   --base       a third column is the kernel without the series
 #   --faults     load each with each of the allocations on its way failing once; those of
 #                dev/modules.list do not all unload, so with --some
-#   --stress N   for N seconds four threads load and unload the first 50, beside BPF
-#                programs
+#   --stress N   for N seconds four threads load and unload 50 or more of the first 90,
+#                beside BPF programs
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
 #   --smp        load them on a machine with one CPU, then bring up another one, with
@@ -79,10 +79,12 @@ rows() {
 	= sync_core broadcasts
 	@ load sync_core load them
 	@ unload sync_core unload them
-	= Broadcasts for one that is unloaded and loaded again, at most
-	with data sealed after init: TLB flushes | cycle.sealed.tlb_most | less
+	= Each that is not in use is unloaded and loaded again: broadcasts for one, at most
+	with data sealed after init | cycle.sealed.times |
+	  TLB flushes | cycle.sealed.tlb_most | less
 	  sync_core | cycle.sealed.sync_most | less
-	without: TLB flushes | cycle.others.tlb_most | less
+	without | cycle.others.times |
+	  TLB flushes | cycle.others.tlb_most | less
 	  sync_core | cycle.others.sync_most | less
 	= Time in seconds, noisy (emulated)
 	load them | load.seconds | ratio
@@ -98,7 +100,10 @@ checks_all() {
 	those that stay are in use or permanent | after.modules.loaded | == | after.modules.in_use + after.modules.permanent
 	the direct map was looked at: pages that may be writable there | 1 | <= | scan.rw_aliases
 	  and executable ones were seen | 1 | <= | scan.exec_pages
-	broadcasts are all counted | load.lost_events + unload.lost_events | == | 0
+	broadcasts are all counted | load.lost_events + unload.lost_events + cycle.lost_events | == | 0
+	unloaded and loaded again, or in use, or permanent: all | cycle.sealed.times + cycle.others.times + cycle.in_use.times + cycle.permanent.times | == | list.modules
+	  some of those with data that is sealed | 1 | <= | cycle.sealed.times
+	  and some without | 5 | <= | cycle.others.times
 	someone looked while they were loaded | 10 | <= | scan.times
 	pages writable and executable, at any time | before.wx_pages + held.wx_pages + scan.wx_pages + after.wx_pages + again.wx_pages | == | 0
 	kB read-only, but not in the direct map | held.region_ro_kb - before.region_ro_kb | <= | held.linear_ro_kb - before.linear_ro_kb
@@ -120,13 +125,14 @@ checks_on() {
 	broadcasts are seen: otherwise each load causes some | list.modules | <= | other.load.tlb.execmem + other.load.tlb.module
 	and each load synchronizes processors | 1 | <= | load.sync_core.module
 	load: TLB flushes, one for each seal and split and two for each new block | load.tlb.execmem + load.tlb.module | <= | held.modules.ro_after_init + held.direct_map_level2_splits - before.direct_map_level2_splits + 2 * held.pools.grown - 2 * before.pools.grown
-	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * held.pools.shrunk
+	unload: TLB flushes, three for each block given back | unload.tlb.execmem + unload.tlb.module | <= | 3 * after.pools.shrunk - 3 * cycled.pools.shrunk
 	load and unload: sync_core for that | load.sync_core.execmem + load.sync_core.module + unload.sync_core.execmem + unload.sync_core.module | <= | list.modules
 	unloaded and loaded again, with data sealed after init: TLB flushes | cycle.sealed.tlb_most | <= | 2
 	  without: TLB flushes | cycle.others.tlb_most | <= | 0
 	  sync_core, with | cycle.sealed.sync_most | <= | 1
 	  sync_core, without | cycle.others.sync_most | <= | 1
-	  broadcasts and modules lost | cycle.lost_events + cycle.lost_modules | == | 0
+	  otherwise there are flushes, with | 1 | <= | other.cycle.sealed.tlb_most
+	  and without | 1 | <= | other.cycle.others.tlb_most
 	bytes of modules, says /proc/modules: at most 0.95 times as many | 100 * held.modules.bytes | <= | 95 * other.held.modules.bytes
 	loaded and unloaded once more: bytes reserved | again.region_bytes | <= | after.region_bytes
 	E
@@ -285,12 +291,14 @@ faults() {
 	job loadfail "$warns"
 }
 
-# stress SECONDS: modules that others need come first in the list, so it can be cut; the
-# four threads get 50 of these, the rest is for those that interfere
+# stress SECONDS: modules that others need come first in the list, so it can be cut
 stress() {
-	grep -v '^#' "$LIST" | head -n 75 >"$OUT/first"
+	local least=50
+
+	[ $VARIANT = x86-modules ] || least=12
+	grep -v '^#' "$LIST" | head -n 90 >"$OUT/first"
 	LIST=$OUT/first
-	LIMIT=$((LIMIT + $1)) job stress "$1"
+	LIMIT=$((LIMIT + $1)) job stress "$1" $least
 }
 
 # old_cpu MITIGATION: the processor needs one, which goes with retpolines

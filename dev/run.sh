@@ -97,6 +97,7 @@ checks() {
 	all unloaded: chunks left | after.pool.chunks - before.pool.chunks | == | 0
 	all unloaded: nothing reserved but the spare | after.pool.reserved - before.pool.reserved | <= | 2097152 * after.pool.spare
 	pages writable and executable, at any time | before.wx_pages + held.wx_pages + churned.wx_pages + all.wx_pages + after.wx_pages | == | 0
+	modules in the list | 20 | <= | list.modules
 	all modules are loaded | modules.load.count | == | list.modules
 	all of them go | modules.unload.count | == | modules.load.count
 	modules: no 4k executable mapping but for ftrace and kprobes | all.region_exec_4k - churned.region_exec_4k | <= | all.pools.exec_4k - churned.pools.exec_4k

@@ -25,6 +25,7 @@ function flush() {
 { sub(/\r$/, "") }
 /-+\[ cut here \]-+/ { flush(); end = "---\\[ end trace" }
 /BUG: unable to handle page fault/ && end == "" { end = "---\\[ end trace" }
+/====================/ && end == "</TASK>" { flush() }	# a stack without end
 /====================/ && end == "" { end = "===================="; next }
 end != "" {
 	block = block $0 "\n"

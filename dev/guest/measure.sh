@@ -4,6 +4,7 @@
 #
 #	measure.sh state TAG		page tables, direct map, executable memory
 #	measure.sh trace-on		start counting broadcasts
+#	measure.sh trace-anew		from zero, while they are counted
 #	measure.sh trace-read TAG	print them by kind and caller
 #	measure.sh trace-off TAG	stop, and do that
 #	measure.sh settle		wait until freed programs are really gone
@@ -182,6 +183,10 @@ trace_on() {
 	echo "$HIST" > $EVENT/trigger
 }
 
+trace_anew() {
+	echo "$HIST:clear" >> $EVENT/trigger
+}
+
 # One line per kind of broadcast and caller.  Callers are named by the first rule
 # that matches anywhere in the stack, so "execmem" means: execmem is to blame.
 # What a module's own init or exit function asks for is "module_code", what it
@@ -189,12 +194,14 @@ trace_on() {
 trace_read() {
 	cat $EVENT/hist > "/tmp/$1.hist"
 	[ "${2:-}" != off ] || echo "!$HIST" > $EVENT/trigger
-	awk -v tag="$1" -v others=$(($(nproc --all) - 1)) '
+	# free_module() is part of the system call, so who calls vfree() there is the loader.
+	unload=' (free_mod|[a-z_]*module_notify|ftrace_release_mod)|vfree[^ ]* [^ ]*sys_delete_module'
+	awk -v tag="$1" -v others=$(($(nproc --all) - 1)) -v OF_UNLOAD="$unload" '
 	function whose(stack) {
 		if (stack ~ / [a-z_0-9]*execmem_/)	return "execmem"
 		if (stack ~ / do_one_initcall/)		return "module_code"
-		if (stack ~ /sys_delete_module/ && stack !~ / (free_module|[a-z_]*module_notify|ftrace_release_mod)/)
-			return "module_code"
+		if (stack ~ /sys_delete_module/)
+			return stack ~ OF_UNLOAD ? "module" : "module_code"
 		if (stack ~ / (bpf_prog_pack_|bpf_jit_|alloc_new_pack)/) return "bpf_pack"
 		if (stack ~ / (bpf_|__bpf_|sk_filter_)/) return "bpf_other"
 		if (stack ~ / (load_module|free_module|do_init_module|do_free_init)/) return "module"
@@ -247,6 +254,7 @@ view() { [ ! -e "${STATS%/*}/map" ] || ./execmem | sed 's/^/@ |/'; }
 case $1 in
 state)		state "$2" ;;
 trace-on)	trace_on ;;
+trace-anew)	trace_anew ;;
 trace-read)	trace_read "$2" ;;
 trace-off)	trace_read "$2" off ;;
 settle)		settle ;;

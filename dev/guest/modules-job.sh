@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Loads the modules of modules.list in order, holds them, and unloads what can be
-# unloaded, with all CPUs busy; in between, each one alone; then once more while another CPU looks for pages that
-# are writable and executable, there or in the direct map (that with execmem_scan.ko).
-# Prints "@ name value" lines; dev/modules.sh compares them.
+# unloaded, with all CPUs busy; in between, each one alone.  Then once more, while
+# another CPU looks for pages that are writable and executable, there or in the direct
+# map (that with execmem_scan.ko).  Prints "@ name value" lines; dev/modules.sh compares them.
 #
 #	modules-job.sh			fails when a module does not load, or cannot be
 #					unloaded although nothing uses it
@@ -30,6 +30,19 @@ load() {
 	done
 }
 
+# remove MODULE: unloads it, or says why it stays
+remove() {
+	if answer=$(rmmod "$1" 2>&1); then
+		echo gone
+		return
+	fi
+	case $answer in
+	*'temporarily unavailable'*)	echo in_use ;;
+	*'resource busy'*)		echo permanent ;;
+	*)				echo "$answer" ;;
+	esac
+}
+
 # The last one loaded first, until none goes any more: what one module holds may be
 # let go late.  Of those that stay, the last answer counts.
 unload() {
@@ -37,14 +50,12 @@ unload() {
 	while [ $going = 1 ]; do
 		going=0 in_use='' permanent=''
 		for m in $(cut -d ' ' -f 1 /proc/modules | grep -v '^execmem_scan$'); do
-			if answer=$(rmmod "$m" 2>&1); then
-				going=1
-				continue
-			fi
+			answer=$(remove "$m")
 			case $answer in
-			*'temporarily unavailable'*)	in_use="$in_use $m" ;;
-			*'resource busy'*)		permanent="$permanent $m" ;;
-			*)				echo "$answer"; bad="$bad -$m" ;;
+			gone)		going=1 ;;
+			in_use)		in_use="$in_use $m" ;;
+			permanent)	permanent="$permanent $m" ;;
+			*)		echo "$answer"; bad="$bad -$m" ;;
 			esac
 		done
 	done
@@ -69,46 +80,50 @@ modules() {
 # sealed SECTIONS: does this module have data that is sealed after its init?
 sealed() { [ -e "$1/.data..ro_after_init" ] || [ -e "$1/__jump_table" ]; }
 
+# cycle MODULE: unloads and loads it, says of which kind it is and what that causes
+cycle() {
+	kind=others
+	! sealed "/sys/module/$(echo "$1" | tr - _)/sections" || kind=sealed
+	./measure.sh trace-anew
+	answer=$(remove "$1")
+	if [ "$answer" != gone ]; then
+		kind=$answer
+	elif ! insmod "$1.ko"; then
+		kind=lost
+	fi
+	echo "module $kind $1"
+	./measure.sh trace-read cycle
+}
+
 # cycles: modules that are not in use are unloaded and loaded again, one at a time, while
 # the others are held: the most broadcasts for one, TLB flushes and sync_core, and how
-# many modules.  Reading the trace takes seconds, so only some of a long list.
+# many modules
 cycles() {
 	./measure.sh trace-on
-	for m in $(names | tail -n 40); do
-		sections=/sys/module/$(echo "$m" | tr - _)/sections kind=others
-		! sealed "$sections" || kind=sealed
-		if ! rmmod "$m" 2>/dev/null; then
-			kind=in_use
-		elif ! insmod "$m.ko"; then
-			kind=lost
-		fi
-		echo "module $kind"
-		./measure.sh trace-read cycle
-	done | awk '
-	function finish() {
-		n[kind]++
-		if (tlb - tlb_was > tlb_most[kind]) tlb_most[kind] = tlb - tlb_was
-		if (sync - sync_was > sync_most[kind]) sync_most[kind] = sync - sync_was
-	}
-	/^module/ {
-		if (kind != "")
-			finish()
-		kind = $2; tlb_was = tlb; sync_was = sync; tlb = sync = 0
-	}
-	/cycle.tlb.(execmem|module) /		{ tlb += $3 }
-	/cycle.sync_core.(execmem|module) /	{ sync += $3 }
-	/cycle.lost_events/			{ lost = $3 }
-	END {
-		finish()
-		for (kind in n) {
-			print "@ cycle." kind ".times " n[kind]
-			print "@ cycle." kind ".tlb_most " tlb_most[kind] + 0
-			print "@ cycle." kind ".sync_most " sync_most[kind] + 0
-		}
-		print "@ cycle.lost_modules " n["lost"] + 0
-		print "@ cycle.lost_events " lost + 0
-	}'
+	for m in $(names); do cycle "$m"; done >/tmp/cycles
 	./measure.sh trace-off cycle >/dev/null
+	awk '
+	BEGIN { times["sealed"] = times["others"] = times["in_use"] = times["permanent"] = 0 }
+	/^module/ { kind = $2; times[kind]++; tried++; tlb = sync = 0 }
+	/ cycle.tlb.(execmem|module) / {
+		tlb += $3
+		if (tlb > tlb_most[kind]) tlb_most[kind] = tlb
+	}
+	/ cycle.sync_core.(execmem|module) / {
+		sync += $3
+		if (sync > sync_most[kind]) sync_most[kind] = sync
+	}
+	/ cycle.lost_events / { lost += $3 }
+	END {
+		print "@ cycle.tried " tried + 0
+		print "@ cycle.lost_events " lost + 0
+		for (kind in times)
+			print "@ cycle." kind ".times " times[kind]
+		for (i = split("sealed others", kinds, " "); i; i--) {
+			print "@ cycle." kinds[i] ".tlb_most " tlb_most[kinds[i]] + 0
+			print "@ cycle." kinds[i] ".sync_most " sync_most[kinds[i]] + 0
+		}
+	}' /tmp/cycles
 }
 
 # state TAG
@@ -153,7 +168,8 @@ main() {
 	./measure.sh trace-off load
 	state held
 	./measure.sh stats
-	busy cycles
+	busy timed cycles cycles
+	state cycled
 	./measure.sh trace-on
 	busy timed unload unload
 	./measure.sh settle

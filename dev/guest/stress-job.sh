@@ -4,26 +4,42 @@
 # come and go.  Beside them two that load and unload the same modules, and one that
 # kills who loads.  Afterwards nothing may be left, and the validator has to agree.
 #
-#	stress-job.sh SECONDS [THREADS]		modules of modules.list, fleet beside it
+#	stress-job.sh SECONDS LEAST [THREADS]	modules of modules.list, fleet beside
+#						it; the threads get LEAST or more
 set -eu
 . ./modules-lib.sh
 
-seconds=$1 threads=${2:-4}
+TRACE=/sys/kernel/tracing
+EVENT=$TRACE/events/kprobes/load
+
+seconds=$1 least=$2 threads=${3:-4}
 late() { [ "$(cut -d . -f 1 /proc/uptime)" -ge $end ]; }
 
-# share N: groups of modules that need each other stay together, so that what one
-# thread loads does not depend on another's
-share() { awk -v n="$1" -v of=$((threads + 2)) '$1 % of == n { print $2 }' /tmp/groups; }
+# leaving: of the names read, those that do not stay all the time
+leaving() {
+	awk '
+	BEGIN { while ((getline m <"/tmp/stay") > 0) stays[m] = 1 }
+	{ m = $0; gsub("-", "_", m) }
+	!(m in stays)'
+}
 
-# Those that stay are there for all.
-needs_of() { needs "$1" | grep -vxFf /tmp/stay || true; }
+needs_of() { for d in $(needs "$1"); do echo "$d"; done | leaving; }
 
-# NUMBER MODULE, in the order of the list
-groups() {
+# shares: "SHARE MODULE", in the order of the list.  Modules that need each other stay
+# together, so that what one thread loads does not depend on another's.  Shares behind
+# those of the threads are for two that interfere: they get a few that stand alone.
+shares() {
 	for m in $(names); do
-		echo "$m $(echo "$m" | tr - _) $(needs_of "$m")"
-	done | awk '
+		echo "$m" "$(echo "$m" | tr - _)" $(needs_of "$m")
+	done | awk -v threads="$threads" '
 	function root(m) { while (m in up && up[m] != m) m = up[m]; return m }
+	function smallest(    i, s) {
+		s = 0
+		for (i = 1; i < threads; i++)
+			if (sum[i] + 0 < sum[s] + 0)
+				s = i
+		return s
+	}
 	{
 		file[NR] = $1
 		name[NR] = $2
@@ -32,14 +48,21 @@ groups() {
 				up[root($i)] = root($2)
 	}
 	END {
+		for (i = 1; i <= NR; i++)
+			size[root(name[i])]++
 		for (i = 1; i <= NR; i++) {
 			r = root(name[i])
-			if (!(r in number))
-				number[r] = nr++
-			print number[r] + 0, file[i]
+			if (!(r in share)) {
+				alone = size[r] == 1 && single < 6
+				share[r] = alone ? threads + single++ % 2 : smallest()
+				sum[share[r]] += size[r]
+			}
+			print share[r], file[i]
 		}
-	}' >/tmp/groups
+	}' >/tmp/shares
 }
+
+share() { awk -v n="$1" '$1 == n { print $2 }' /tmp/shares; }
 
 # One round loads the share, in order, and unloads it backwards.
 thread() {
@@ -60,14 +83,11 @@ thread() {
 	[ $rounds -gt 0 ]
 }
 
-# alone N: of the share those that need no others
-alone() { for m in $(share "$1"); do [ -n "$(needs_of "$m")" ] || echo "$m"; done; }
-
 # Both racers have the same share, so any of their calls may fail, but not all.
 racer() {
 	loads=0 unloads=0
 	while ! late; do
-		for m in $(alone "$threads"); do
+		for m in $(share "$threads"); do
 			! insmod "$m.ko" 2>/dev/null || loads=$((loads + 1))
 			! rmmod "$m" 2>/dev/null || unloads=$((unloads + 1))
 		done
@@ -80,13 +100,12 @@ racer() {
 killer() {
 	rounds=0
 	while ! late; do
-		for m in $(alone $((threads + 1))); do
+		for m in $(share $((threads + 1))); do
 			./loadkill "$m.ko" 20 >>/tmp/killed || { cat /tmp/killed; return 1; }
 		done
 		rounds=$((rounds + 1))
 	done
-	awk '{ sub(/.*[.]/, "", $2); n[$2] += $3 }
-	END { for (i in n) print "@ stress.killer." i, n[i] }' /tmp/killed
+	awk '{ n += $3 } END { print "@ stress.killer.killed", n }' /tmp/killed
 	[ $rounds -gt 0 ]
 }
 
@@ -100,23 +119,54 @@ churn() {
 	[ $rounds -gt 0 ]
 }
 
-# once: what is allocated once and kept.  A module without an exit function stays, and
-# is none of those that come and go.
+# stays: read from /proc/modules, may it?  Two or more need it, or it is in use or has
+# no exit.
+stays() {
+	awk '
+	BEGIN { while ((getline m <"/tmp/hubs") > 0) hub[m] = 1 }
+	!($1 in hub) && $3 == 0 && !/permanent/ { print $1, "does not go"; bad = 1 }
+	END { exit bad }' /proc/modules
+}
+
+# once: what is allocated once and kept.  What several modules need stays, so that not
+# all of them are in one share.
 once() {
 	./bpfload fleet load unload >/dev/null
+	for m in $(names); do
+		for d in $(needs "$m"); do echo "$d"; done
+	done | sort | uniq -d >/tmp/hubs
 	for m in $(names); do insmod "$m.ko"; done
-	for m in $(names | awk '{ l = $0 " " l } END { print l }'); do rmmod "$m" || true; done
+	for m in $(names | awk '{ l = $0 " " l } END { print l }'); do
+		grep -qx "$(echo "$m" | tr - _)" /tmp/hubs || rmmod "$m" || true
+	done
+	stays
 	cut -d ' ' -f 1 /proc/modules >/tmp/stay
-	names | tr - _ | grep -nxFf /tmp/stay | sed 's/:.*/d/' >/tmp/script
-	names | sed -f /tmp/script >/tmp/list
+	names | leaving >/tmp/list
 	mv /tmp/list modules.list
+}
+
+# Loads that a signal ended return -ERESTARTSYS, -EINTR, or -ENOMEM where one allocates.
+ENDED='65024|65532|65524'	# as 16 bits
+
+watch_loads() {
+	echo 'r:load __x64_sys_finit_module ret=$retval:u16' >$TRACE/kprobe_events
+	echo 'hist:keys=ret' >$EVENT/trigger
+}
+
+interrupted() {
+	awk -v ended=" ($ENDED) " '/ret:/ && $0 ~ ended { n += $NF } END { print n + 0 }' $EVENT/hist
+	echo '!hist:keys=ret' >$EVENT/trigger
+	echo >$TRACE/kprobe_events
 }
 
 dmesg -n 5
 once
-groups
+shares
+dealt=$(awk -v of="$threads" '$1 < of' /tmp/shares | wc -l)
+echo "@ stress.modules $dealt"
+[ "$dealt" -ge "$least" ] || { echo "too few modules for the threads"; exit 1; }
+watch_loads
 used /tmp/before
-echo "@ stress.modules $(i=0; while [ $i -lt "$threads" ]; do share $i; i=$((i + 1)); done | wc -l)"
 
 pids=''
 i=0
@@ -132,8 +182,12 @@ churn & pids="$pids $!"
 bad=0
 for p in $pids; do wait "$p" || bad=1; done
 
+interrupted=$(interrupted)
+echo "@ stress.killer.interrupted $interrupted"
+[ "$interrupted" -gt 0 ] || { echo "no load was interrupted"; bad=1; }
+
 # What both racers did not get to unload
-for m in $(alone "$threads"); do rmmod "$m" 2>/dev/null || true; done
+for m in $(share "$threads"); do rmmod "$m" 2>/dev/null || true; done
 cut -d ' ' -f 1 /proc/modules | cmp -s - /tmp/stay || { cat /proc/modules; bad=1; }
 
 same_use /tmp/before || bad=1

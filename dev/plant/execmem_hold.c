@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stops the load of execmem_target before its static keys are initialised: after
- * livepatches know the module, when the text that is patched is still fresh.
+ * Stops the load of execmem_target behind static keys and static calls, which are
+ * initialised then, in front of what ends the text's being fresh. Livepatches know
+ * the module already.
  *
  *	/sys/module/execmem_hold/parameters/holds	1: it is stopped; write 0 to
  *							let it go on

@@ -61,15 +61,22 @@ static struct staging *find_staging(const void *addr)
 	return NULL;
 }
 
-/* What is listed for a module that cannot go away meanwhile */
-static struct staging *own_staging(const void *base)
+/*
+ * What is listed for memory of a module that cannot go away meanwhile. Its init text
+ * can, but the loader clears @base and waits for RCU before that address is handed
+ * out again, so no other module's entry is found.
+ */
+static struct staging *own_staging(const struct module_memory *mem)
 {
-	struct staging *staging;
+	struct staging *staging = NULL;
+	const void *base;
 
-	if (!base || list_empty(&stagings))
+	if (list_empty(&stagings))
 		return NULL;
 	rcu_read_lock();
-	staging = find_staging(base);
+	base = READ_ONCE(mem->base);
+	if (base)
+		staging = find_staging(base);
 	rcu_read_unlock();
 	return staging;
 }
@@ -157,24 +164,19 @@ int module_stage(void *base, size_t size)
 
 /**
  * module_unstage - forget about module memory that is going to be freed
- * @base: final address, or %NULL
+ * @mem: the memory, or none
  *
  * Context: Process context, may sleep, without text_mutex.
  */
-void module_unstage(const void *base)
+void module_unstage(const struct module_memory *mem)
 {
-	struct staging *staging;
+	struct staging *staging = own_staging(mem);
 
-	if (!own_staging(base))
+	if (!staging)
 		return;
-	/*
-	 * Who patches text has found it fresh until then, and others may enter the
-	 * text of a module whose load fails.
-	 */
+	/* Who patches text has found it fresh until then. */
 	mutex_lock(&text_mutex);
-	staging = own_staging(base);
-	if (staging)
-		forget(staging);
+	forget(staging);
 	mutex_unlock(&text_mutex);
 }
 
@@ -191,7 +193,7 @@ void module_enter_text(const struct module *mod)
 		return;
 	mutex_lock(&text_mutex);
 	for_class_mod_mem_type(type, text) {
-		staging = own_staging(mod->mem[type].base);
+		staging = own_staging(&mod->mem[type]);
 		if (staging) {
 			forget(staging);
 			was_fresh = true;
@@ -228,7 +230,7 @@ early_initcall(staging_init);
 
 static int publish(const struct module_memory *mem)
 {
-	struct staging *staging = own_staging(mem->base);
+	struct staging *staging = own_staging(mem);
 	int err;
 
 	if (!staging || !staging->copy)
@@ -247,8 +249,8 @@ int module_publish_rodata(const struct module *mod)
 
 	/* Only text needs to be known any longer. */
 	if (!err) {
-		module_unstage(mod->mem[MOD_RODATA].base);
-		module_unstage(mod->mem[MOD_INIT_RODATA].base);
+		module_unstage(&mod->mem[MOD_RODATA]);
+		module_unstage(&mod->mem[MOD_INIT_RODATA]);
 	}
 	return err;
 }
