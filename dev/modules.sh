@@ -8,7 +8,7 @@
 #   --faults     load each with each of the allocations on its way failing once; those of
 #                dev/modules.list do not all unload, so with --some
 #   --stress N   for N seconds four threads load and unload 50 or more of the first 90,
-#                beside BPF programs
+#                beside BPF programs, some that race for the same and a killer
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
 #   --smp        load them on a machine with one CPU, then bring up another one, with
@@ -83,9 +83,11 @@ rows() {
 	with data sealed after init | cycle.sealed.times |
 	  TLB flushes | cycle.sealed.tlb_most | less
 	  sync_core | cycle.sealed.sync_most | less
+	  how many cause some | cycle.sealed.sync_times | less
 	without | cycle.others.times |
 	  TLB flushes | cycle.others.tlb_most | less
 	  sync_core | cycle.others.sync_most | less
+	  how many cause some | cycle.others.sync_times | less
 	= Time in seconds, noisy (emulated)
 	load them | load.seconds | ratio
 	unload them | unload.seconds | ratio

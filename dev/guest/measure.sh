@@ -190,7 +190,8 @@ trace_anew() {
 # One line per kind of broadcast and caller.  Callers are named by the first rule
 # that matches anywhere in the stack, so "execmem" means: execmem is to blame.
 # What a module's own init or exit function asks for is "module_code", what it
-# costs to load and unload it is "module".
+# costs to load and unload it is "module", but for "tracing": trace events of the
+# module that are enabled.
 trace_read() {
 	cat $EVENT/hist > "/tmp/$1.hist"
 	[ "${2:-}" != off ] || echo "!$HIST" > $EVENT/trigger
@@ -200,6 +201,7 @@ trace_read() {
 	function whose(stack) {
 		if (stack ~ / [a-z_0-9]*execmem_/)	return "execmem"
 		if (stack ~ / do_one_initcall/)		return "module_code"
+		if (stack ~ / tracepoint_(probe|add|remove)_/)	return "tracing"
 		if (stack ~ /sys_delete_module/)
 			return stack ~ OF_UNLOAD ? "module" : "module_code"
 		if (stack ~ / (bpf_prog_pack_|bpf_jit_|alloc_new_pack)/) return "bpf_pack"

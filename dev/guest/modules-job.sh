@@ -110,6 +110,7 @@ cycles() {
 		if (tlb > tlb_most[kind]) tlb_most[kind] = tlb
 	}
 	/ cycle.sync_core.(execmem|module) / {
+		if (!sync) sync_times[kind]++
 		sync += $3
 		if (sync > sync_most[kind]) sync_most[kind] = sync
 	}
@@ -122,6 +123,7 @@ cycles() {
 		for (i = split("sealed others", kinds, " "); i; i--) {
 			print "@ cycle." kinds[i] ".tlb_most " tlb_most[kinds[i]] + 0
 			print "@ cycle." kinds[i] ".sync_most " sync_most[kinds[i]] + 0
+			print "@ cycle." kinds[i] ".sync_times " sync_times[kinds[i]] + 0
 		}
 	}' /tmp/cycles
 }
