@@ -26,7 +26,7 @@ step() {
 	fi
 }
 
-vm() { "$DEV/vm.sh" "$1" -m 3072 -t 900 -n "debug/console-$2" "${@:3}"; }
+vm() { "$DEV/vm.sh" "$1" -m 3072 -t 1800 -n "debug/console-$2" "${@:3}"; }
 
 # plant VARIANT MISTAKE REGEX [KERNEL ARGS]: the report that must be there
 plant() {
@@ -43,11 +43,14 @@ selftest() {
 modules() {
 	local out what
 
-	out=$(vm "$1" "$2" -t 1800 -c 4 -a "$3" -f "$DEV/modules.some:modules.list" \
-		-f "$BUILD/plant/$1/execmem_scan.ko" -- modules-job.sh) || { echo "$out"; return 1; }
+	out=$(vm "$1" "$2" -c 4 -a "$3" -f "$DEV/modules.some:modules.list" \
+		-f "$BUILD/plant/$1/execmem_scan.ko" -- modules-job.sh idle) || { echo "$out"; return 1; }
 	echo "$out"
-	for what in held.wx scan.wx again.wx scan.exec_aliases scan.ro_aliases; do
+	for what in held.wx cycled.wx scan.wx again.wx scan.exec_aliases scan.ro_aliases; do
 		grep -Eqx "${what}(_pages)? 0" <<<"$out" || { echo "$what is not 0"; return 1; }
+	done
+	for what in exec_pages rw_aliases; do
+		grep -qx "scan.$what [1-9][0-9]*" <<<"$out" || { echo "the scan saw no $what"; return 1; }
 	done
 }
 
@@ -76,7 +79,7 @@ main() {
 	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
 	step modules modules x86-debug modules ""
 	# An allocation that fails makes 6.12's checks of allocation tags fault.
-	step faults vm x86-debug faults -t 1800 -a sysctl.vm.mem_profiling=0 \
+	step faults vm x86-debug faults -a sysctl.vm.mem_profiling=0 \
 		-f "$OUT/faults.list:modules.list" -- loadfail-job.sh
 	step klp klp x86-debug
 	# To write to read-only text kgdb takes a page table's lock, with and without the

@@ -2,8 +2,9 @@
 /*
  * Load a module again and again, and kill the process that loads it, a little later
  * each time, from the system call's begin to its end.  Every other time another
- * process loads a copy of its file just before: the one that is killed has to wait
- * for that, with its memory in place already.
+ * process loads a copy of its file at the same time: the victim may have to wait for
+ * that one, before it has memory for the module, or with it.  They are called
+ * "victim" and "rival".
  *
  *	loadkill MODULE.ko TIMES
  *
@@ -17,12 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static char name[64];
+static int gate[2];	/* a pipe: those who load wait until nobody holds its other end */
 
 static void die(const char *what)
 {
@@ -47,8 +50,8 @@ static long long now(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-/* A child that loads the module, from when it says that it begins */
-static pid_t start(const char *path)
+/* A child that loads the module, as soon as the gate is open */
+static pid_t start(const char *path, const char *who)
 {
 	int begin[2], fd;
 	pid_t pid;
@@ -61,7 +64,9 @@ static pid_t start(const char *path)
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
-		if (write(begin[1], "", 1) != 1)
+		prctl(PR_SET_NAME, who);
+		close(gate[1]);
+		if (write(begin[1], "", 1) != 1 || read(gate[0], &c, 1))
 			_exit(2);
 		_exit(syscall(SYS_finit_module, fd, "", 0) ? 1 : 0);
 	}
@@ -71,6 +76,18 @@ static pid_t start(const char *path)
 	close(begin[1]);
 	close(fd);
 	return pid;
+}
+
+static void shut_gate(void)
+{
+	if (pipe(gate))
+		die("pipe");
+}
+
+static void open_gate(void)
+{
+	close(gate[1]);
+	close(gate[0]);
 }
 
 /* Another file for the kernel, which lets those that load the same one share it */
@@ -116,6 +133,7 @@ static void kill_after(pid_t pid, long long ns)
 int main(int argc, char **argv)
 {
 	int status, i, times, killed = 0;
+	pid_t pid, rival;
 	const char *copy;
 	long long whole;
 
@@ -125,21 +143,25 @@ int main(int argc, char **argv)
 	times = atoi(argv[2]);
 	copy = copy_of(argv[1]);
 
+	shut_gate();
+	pid = start(argv[1], "victim");
 	whole = now();
-	waitpid(start(argv[1]), &status, 0);
+	open_gate();
+	waitpid(pid, &status, 0);
 	whole = now() - whole;
 	if (!unload())
 		die("does not load");
 
 	for (i = 0; i < times; i++) {
-		pid_t other = i % 2 ? start(copy) : 0;
-		pid_t pid = start(argv[1]);
-
+		shut_gate();
+		rival = i % 2 ? start(copy, "rival") : 0;
+		pid = start(argv[1], "victim");
+		open_gate();
 		kill_after(pid, whole * i / times);
 		waitpid(pid, &status, 0);
 		killed += WIFSIGNALED(status);
-		if (other)
-			waitpid(other, &status, 0);
+		if (rival)
+			waitpid(rival, &status, 0);
 		unload();
 	}
 	printf("@ loadkill.%s.killed %d\n", name, killed);

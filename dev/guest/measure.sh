@@ -184,7 +184,7 @@ trace_on() {
 }
 
 trace_anew() {
-	echo "$HIST:clear" >> $EVENT/trigger
+	for verb in pause clear cont; do echo "$HIST:$verb" >> $EVENT/trigger; done
 }
 
 # One line per kind of broadcast and caller.  Callers are named by the first rule
@@ -195,7 +195,7 @@ trace_anew() {
 trace_read() {
 	cat $EVENT/hist > "/tmp/$1.hist"
 	[ "${2:-}" != off ] || echo "!$HIST" > $EVENT/trigger
-	# free_module() is part of the system call, so who calls vfree() there is the loader.
+	# The last calls of free_module() are jumps, so it is not in the stack itself.
 	unload=' (free_mod|[a-z_]*module_notify|ftrace_release_mod)|vfree[^ ]* [^ ]*sys_delete_module'
 	awk -v tag="$1" -v others=$(($(nproc --all) - 1)) -v OF_UNLOAD="$unload" '
 	function whose(stack) {

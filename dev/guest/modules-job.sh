@@ -7,6 +7,7 @@
 #
 #	modules-job.sh			fails when a module does not load, or cannot be
 #					unloaded although nothing uses it
+#	modules-job.sh idle		the same, but CPUs are idle
 #	modules-job.sh try		just load them: "@ loads NAME" for each that does
 set -eu
 . ./modules-lib.sh
@@ -86,11 +87,11 @@ cycle() {
 	! sealed "/sys/module/$(echo "$1" | tr - _)/sections" || kind=sealed
 	./measure.sh trace-anew
 	answer=$(remove "$1")
-	if [ "$answer" != gone ]; then
-		kind=$answer
-	elif ! insmod "$1.ko"; then
-		kind=lost
-	fi
+	case $answer in
+	gone)			insmod "$1.ko" || { kind=lost; bad="$bad $1"; } ;;
+	in_use|permanent)	kind=$answer ;;
+	*)			kind=unknown; echo "$answer"; bad="$bad -$1" ;;
+	esac
 	echo "module $kind $1"
 	./measure.sh trace-read cycle
 }
@@ -152,6 +153,7 @@ scan() {
 # busy COMMAND...: meanwhile each CPU has something to do
 busy() {
 	spinners=''
+	[ "$mode" != idle ] || { "$@"; return; }
 	for _ in $(seq "$(nproc)"); do
 		while :; do :; done & spinners="$spinners $!"
 		renice 19 -p $!
@@ -195,8 +197,8 @@ main() {
 
 echo 1 > /proc/sys/kernel/kptr_restrict		# real addresses, for root
 dmesg -n 5		# no lines of drivers that say hello
-bad=''
-case ${1:-} in
+bad='' mode=${1:-}
+case $mode in
 try)	for m in $(names); do
 		if insmod "$m.ko"; then
 			echo "@ loads $m"

@@ -10,7 +10,7 @@ set -eu
 . ./modules-lib.sh
 
 TRACE=/sys/kernel/tracing
-EVENT=$TRACE/events/kprobes/load
+EVENTS=$TRACE/events/kprobes
 
 seconds=$1 least=$2 threads=${3:-4}
 late() { [ "$(cut -d . -f 1 /proc/uptime)" -ge $end ]; }
@@ -80,7 +80,7 @@ thread() {
 		rounds=$((rounds + 1))
 	done
 	echo "@ stress.rounds.$1 $rounds"
-	[ $rounds -gt 0 ]
+	[ $((rounds * 60)) -ge "$seconds" ]	# few, as its clock may be too fast
 }
 
 # Both racers have the same share, so any of their calls may fail, but not all.
@@ -145,17 +145,33 @@ once() {
 	mv /tmp/list modules.list
 }
 
-# Loads that a signal ended return -ERESTARTSYS, -EINTR, or -ENOMEM where one allocates.
-ENDED='65024|65532|65524'	# as 16 bits
+# What happens to the loads that loadkill.c kills: what the system call returns, and
+# who gives back a module's memory
+RETURNS='hist:keys=ret if comm == "victim"'
+GIVEN_BACK='hist:keys=common_stacktrace if comm == "victim"'
 
-watch_loads() {
-	echo 'r:load __x64_sys_finit_module ret=$retval:u16' >$TRACE/kprobe_events
-	echo 'hist:keys=ret' >$EVENT/trigger
+watch_victims() {
+	{
+		echo 'r:load __x64_sys_finit_module ret=$retval:u16'
+		echo 'p:given_back module_unstage'
+	} >$TRACE/kprobe_events
+	echo "$RETURNS" >$EVENTS/load/trigger
+	echo "$GIVEN_BACK" >$EVENTS/given_back/trigger
 }
 
-interrupted() {
-	awk -v ended=" ($ENDED) " '/ret:/ && $0 ~ ended { n += $NF } END { print n + 0 }' $EVENT/hist
-	echo '!hist:keys=ret' >$EVENT/trigger
+# How many a signal interrupted (-ERESTARTSYS, -EINTR, or -ENOMEM where one allocates, as
+# 16 bits), and how many pieces of memory they gave back, since the load did not succeed
+victims() {
+	awk '
+	/ret:/ && / (65024|65532|65524) / { n += $NF }
+	END { print "@ stress.killer.interrupted " n + 0 }' $EVENTS/load/hist
+	awk '
+	/stacktrace:/	{ stack = "" }
+	/\+0x/		{ stack = stack " " $1 }
+	/hitcount:/ && stack ~ / free_mod_mem/ && stack ~ / load_module/ && stack !~ / do_init_module/ { n += $NF }
+	END { print "@ stress.killer.given_back " n + 0 }' $EVENTS/given_back/hist
+	echo "!$RETURNS" >$EVENTS/load/trigger
+	echo "!$GIVEN_BACK" >$EVENTS/given_back/trigger
 	echo >$TRACE/kprobe_events
 }
 
@@ -165,7 +181,7 @@ shares
 dealt=$(awk -v of="$threads" '$1 < of' /tmp/shares | wc -l)
 echo "@ stress.modules $dealt"
 [ "$dealt" -ge "$least" ] || { echo "too few modules for the threads"; exit 1; }
-watch_loads
+watch_victims
 used /tmp/before
 
 pids=''
@@ -182,9 +198,9 @@ churn & pids="$pids $!"
 bad=0
 for p in $pids; do wait "$p" || bad=1; done
 
-interrupted=$(interrupted)
-echo "@ stress.killer.interrupted $interrupted"
-[ "$interrupted" -gt 0 ] || { echo "no load was interrupted"; bad=1; }
+victims >/tmp/victims
+cat /tmp/victims
+! grep ' 0$' /tmp/victims || { echo "no load was interrupted"; bad=1; }
 
 # What both racers did not get to unload
 for m in $(share "$threads"); do rmmod "$m" 2>/dev/null || true; done

@@ -50,12 +50,12 @@ struct staging {
 static LIST_HEAD(stagings);
 static DEFINE_SPINLOCK(stagings_lock);
 
-/* To be called under RCU, or for the caller's own module. */
+/* To be called under RCU. */
 static struct staging *find_staging(const void *addr)
 {
 	struct staging *staging;
 
-	list_for_each_entry_rcu(staging, &stagings, list, true)
+	list_for_each_entry_rcu(staging, &stagings, list)
 		if ((size_t)(addr - staging->base) < staging->size)
 			return staging;
 	return NULL;
