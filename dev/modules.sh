@@ -8,7 +8,7 @@
 #   --faults     load each with each of the allocations on its way failing once; those of
 #                dev/modules.list do not all unload, so with --some
 #   --stress N   for N seconds four threads load and unload 50 or more of the first 90,
-#                beside BPF programs, some that race for the same and a killer
+#                beside BPF programs; two race for some more, and loads are killed
 #   --count      instructions to load and unload them, against the kernel without the
 #                series: at most 1.05 and 1.0 times as many
 #   --smp        load them on a machine with one CPU, then bring up another one, with

@@ -6,8 +6,8 @@ STATS=/sys/kernel/debug/execmem/stats
 
 names() { sed '/^#/d; /^$/d' modules.list; }
 
-# needs MODULE: the names, with underscores, of the modules it depends on
-needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=//p' | tr ',-' ' _'; }
+# needs MODULE: the names, with underscores, of the modules it depends on, a line each
+needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=\(.\)/\1/p' | tr ',-' '\n_'; }
 
 # mitigated NAME TEXT: what the kernel does about a vulnerability, which says whether
 # it took the mitigation that it was booted with

@@ -23,7 +23,7 @@ leaving() {
 	!(m in stays)'
 }
 
-needs_of() { for d in $(needs "$1"); do echo "$d"; done | leaving; }
+needs_of() { needs "$1" | leaving; }
 
 # shares: "SHARE MODULE", in the order of the list.  Modules that need each other stay
 # together, so that what one thread loads does not depend on another's.  Shares behind
@@ -132,9 +132,7 @@ stays() {
 # all of them are in one share.
 once() {
 	./bpfload fleet load unload >/dev/null
-	for m in $(names); do
-		for d in $(needs "$m"); do echo "$d"; done
-	done | sort | uniq -d >/tmp/hubs
+	for m in $(names); do needs "$m"; done | sort | uniq -d >/tmp/hubs
 	for m in $(names); do insmod "$m.ko"; done
 	for m in $(names | awk '{ l = $0 " " l } END { print l }'); do
 		grep -qx "$(echo "$m" | tr - _)" /tmp/hubs || rmmod "$m" || true
