@@ -48,20 +48,22 @@ gate_owned() {
 	[ -z "$out" ] || { echo "$out"; return 1; }
 }
 
-patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
-
-# No patch touches a whole file or makes a new one.
+# A patch changes a whole file only after it entered, and makes no new one.
 gate_whole() {
 	local p f bad=0
 
+	: >"$scratch/entered"
 	for p in $(series_patches "$1"); do
 		for f in $(patch_paths "$1/patches/$p"); do
-			if series_files "$1" | grep -qxF "$f"; then
-				echo "$p touches whole file $f"; bad=1
+			if grep -qxF "$f" "$scratch/entered"; then
+				continue
+			elif series_files "$1" | grep -qxF "$f"; then
+				echo "$p changes whole file $f, which enters later or with it"; bad=1
 			elif ! gl cat-file -e "base:$f" 2>/dev/null; then
 				echo "$p makes $f, which should be a whole file"; bad=1
 			fi
 		done
+		files_of "$1" "$p" >>"$scratch/entered"
 	done
 	return $bad
 }

@@ -11,6 +11,8 @@
 # patch names the whole files (kept here at their kernel path, not in the patch)
 # that enter with it.  A commit is made of a patch and its whole files; author
 # and date come from the patch, committer = author, so ids are reproducible.
+# A later patch may change a whole file.  The one here is the final form; the one
+# that enters is the final one with the hunks of all later patches taken back.
 # In build/linux the ref refs/assembled is the tip as the repository has it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -119,29 +121,83 @@ stage_whole_file() {
 	printf '%s %s\t%s\n' $mode "$(gl hash-object -w --no-filters "$1/$2")" "$2"
 }
 
+# The files that a patch or diff changes
+patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
+
+# split_mails DIR TMP: each patch as NAME.info, NAME.body and NAME.diff, and the
+# whole files that are changed in it in NAME.hunks
+split_mails() {
+	local dir=$1 tmp=$2 patch
+
+	series_files "$dir" >"$tmp/whole"
+	for patch in $(series_patches "$dir"); do
+		[ -f "$dir/patches/$patch" ] || die "$patch is in the series, but not there"
+		gl mailinfo -b --encoding=UTF-8 "$tmp/$patch.body" "$tmp/$patch.diff" \
+			<"$dir/patches/$patch" >"$tmp/$patch.info"
+		patch_paths "$tmp/$patch.diff" | grep -Fxf "$tmp/whole" >"$tmp/$patch.hunks" || true
+	done
+}
+
+# A file that is not there yet cannot be changed, nor one that enters just then.
+check_order() {
+	local dir=$1 tmp=$2 patch early
+
+	: >"$tmp/entered"
+	for patch in $(series_patches "$dir"); do
+		early=$(grep -vFxf "$tmp/entered" "$tmp/$patch.hunks" | head -n 1 || true)
+		[ -z "$early" ] || die "$patch changes $early, which enters later or with it"
+		files_of "$dir" "$patch" >>"$tmp/entered"
+	done
+}
+
+# apply_exactly DIFF MESSAGE [ARGUMENT...]: to the index.  git has no fuzz, and
+# an offset is one change too many already.
+apply_exactly() {
+	local log=$1.log
+
+	gl apply --cached -v --whitespace=nowarn "${@:3}" "$1" >"$log" 2>&1 ||
+		{ cat "$log" >&2; die "$2"; }
+	! grep -E 'offset|fuzz' "$log" >&2 || die "$2 without an offset"
+}
+
+# Whole files as they enter, as lines for update-index, into TMP/entering.
+whole_files_entering() {
+	local dir=$1 tmp=$2 patch file
+
+	for file in $(cat "$tmp/whole"); do
+		stage_whole_file "$dir" "$file"
+	done >"$tmp/final"
+	gl read-tree --empty
+	gl update-index --add --index-info <"$tmp/final"
+	for patch in $(series_patches "$dir" | tac); do
+		for file in $(cat "$tmp/$patch.hunks"); do
+			apply_exactly "$tmp/$patch.diff" "$patch cannot be taken back from $file" \
+				-R --include="$file"
+		done
+	done
+	gl ls-files -s >"$tmp/entering"
+}
+
 # assemble DIR: print the tip.  Index and objects only: no file is written.
 assemble() {
-	local dir=$1 tip patch file info tmp
+	local dir=$1 tip patch info tmp
 
 	tmp=$(mktemp -d)
 	export GIT_INDEX_FILE=$tmp/index
+	split_mails "$dir" "$tmp"
+	check_order "$dir" "$tmp"
+	whole_files_entering "$dir" "$tmp"
 	gl read-tree base
 	tip=$(gl rev-parse 'base^{commit}')
 	for patch in $(series_patches "$dir"); do
-		[ -f "$dir/patches/$patch" ] || die "$patch is in the series, but not there"
-		gl mailinfo -b --encoding=UTF-8 "$tmp/body" "$tmp/diff" \
-			<"$dir/patches/$patch" >"$tmp/info"
-		# git has no fuzz, and an offset is one change too many already
-		gl apply --cached -v --whitespace=nowarn "$tmp/diff" >"$tmp/log" 2>&1 ||
-			{ cat "$tmp/log" >&2; die "$patch does not apply"; }
-		! grep -E 'offset|fuzz' "$tmp/log" >&2 || die "$patch applies with an offset"
-		for file in $(files_of "$dir" "$patch"); do
-			stage_whole_file "$dir" "$file"
-		done >"$tmp/whole"
-		gl update-index --add --index-info <"$tmp/whole"
+		[ ! -s "$tmp/$patch.diff" ] ||
+			apply_exactly "$tmp/$patch.diff" "$patch does not apply"
+		files_of "$dir" "$patch" >"$tmp/own"
+		awk -F '\t' 'NR == FNR { own[$1]; next } $2 in own' "$tmp/own" "$tmp/entering" |
+			gl update-index --add --index-info
 
-		info() { sed -n "s/^$1: //p" "$tmp/info"; }
-		{ info Subject; echo; cat "$tmp/body"; } | git stripspace >"$tmp/message"
+		info() { sed -n "s/^$1: //p" "$tmp/$patch.info"; }
+		{ info Subject; echo; cat "$tmp/$patch.body"; } | git stripspace >"$tmp/message"
 		tip=$(commit_as "$(info Author)" "$(info Email)" "$(info Date)" git -C "$LINUX" \
 			commit-tree "$(gl write-tree)" -p "$tip" -F "$tmp/message")
 	done
@@ -276,16 +332,19 @@ generate() {
 	old_comments "$dir" >"$out/patches/series"
 	for c in $(gl rev-list --reverse "base..$rev"); do
 		n=$((n + 1)) subject=$(gl log -1 --format='%h ("%s")' "$c")
-		own=$(commit_files "$c" | grep -Fxf "$out/whole" || true)
-		! grep -Fxf "$out/owned" <<<"$own" >&2 ||
-			die "$subject changes whole files of an earlier commit: fold it (git rebase -i --autosquash base)"
+		case $subject in
+		*'("fixup! '*|*'("squash! '*|*'("amend! '*)
+			die "$subject: fold it (git rebase -i --autosquash base)" ;;
+		esac
+		# The first commit that touches a whole file has it, the others change it.
+		own=$(commit_files "$c" | grep -Fxf "$out/whole" | grep -vFxf "$out/owned" || true)
 		mapfile -t excludes < <(sed '/^$/d;s/^/:(exclude,literal)/' <<<"$own")
 		name=$(gl log -1 --format=%f "$c" | cut -c1-52).patch
 		gl format-patch --always --zero-commit --no-signature --abbrev=12 --no-numbered \
 			--no-encode-email-headers --stat=80 --no-renames --stdout "$c^..$c" \
 			-- . "${excludes[@]}" >"$out/patches/$(printf %04d $n)-$name"
 		grep -q '^diff --git' "$out/patches/"*"-$name" ||
-			die "$subject edits no file that exists in the base"
+			die "$subject only has files that enter with it: it has to change one that exists, too"
 		! commit_files "$c" A | grep -vFxf "$out/whole" >&2 ||
 			die "$subject adds a file that a later commit removes"
 		old_comments "$dir" "$name"
@@ -309,7 +368,7 @@ cmd_refresh() {
 	case $why in
 	*rebase*|*uncommitted*)	[ -n "${FORCE:-}" ] || die "commit first: build/linux: $why" ;;
 	esac
-	old=$(assemble "$ROOT" 2>/dev/null || true)
+	old=$(assemble "$ROOT" 2>/dev/null) || old=
 	if [ "$old" = "$head" ]; then
 		say "nothing to refresh: $(summary "$head")"
 		return
