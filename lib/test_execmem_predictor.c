@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of execmem: branch predictors are flushed before less trusted
+ * code (%EXECMEM_BPF_CLASSIC) gets memory that held other code, and only
+ * then.
+ */
+
+#include <linux/jump_label.h>
+#include <linux/static_call.h>
+
+#include "test_execmem.h"
+
+/**
+ * struct flush - how flushes are counted
+ * @nr: flushes so far
+ * @free_in_flush: a chunk that the next flush frees, or %NULL
+ * @real: the flush of this CPU, which is replaced during a case
+ * @was_enabled: whether flushes are needed on this CPU
+ */
+static struct flush {
+	unsigned int nr;
+	void *free_in_flush;
+	void (*real)(void);
+	bool was_enabled;
+} flush;
+
+static void count_flush(void)
+{
+	void *ptr = flush.free_in_flush;
+
+	/* Programs that other tasks load meanwhile need the real flush. */
+	if (!kunit_get_current_test()) {
+		if (flush.real)
+			flush.real();
+		return;
+	}
+	flush.nr++;
+	flush.free_in_flush = NULL;
+	execmem_free(ptr);
+}
+
+static void restore_flush(void *unused)
+{
+	static_call_update(execmem_pred_flush, flush.real);
+	if (flush.was_enabled)
+		static_branch_enable(&execmem_pred_flush_enabled);
+	else
+		static_branch_disable(&execmem_pred_flush_enabled);
+	/* Make up for the flushes that were only counted. */
+	static_call_cond(execmem_pred_flush)();
+}
+
+static struct execmem_pool *make_flush_pool(struct kunit *test)
+{
+	int err;
+
+	flush.nr = 0;
+	flush.free_in_flush = NULL;
+	flush.real = static_call_query(execmem_pred_flush);
+	flush.was_enabled = static_key_enabled(&execmem_pred_flush_enabled);
+	err = kunit_add_action(test, restore_flush, NULL);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	static_call_update(execmem_pred_flush, count_flush);
+	static_branch_enable(&execmem_pred_flush_enabled);
+	return execmem_test_pool(test, data_range());
+}
+
+/* Allocate for less trusted code. That must cause @flushes flushes. */
+static void *take_flushed(struct kunit *test, struct execmem_pool *pool,
+			  size_t size, unsigned int flushes)
+{
+	unsigned long stat = pool->stats.pred_flushes;
+	void *ptr;
+
+	flush.nr = 0;
+	ptr = execmem_pool_alloc(pool, EXECMEM_BPF_CLASSIC, size, 1, true);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_EQ(test, flush.nr, flushes);
+	KUNIT_EXPECT_EQ(test, pool->stats.pred_flushes, stat + flushes);
+	return ptr;
+}
+
+static void flush_for_new_block(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a = take_flushed(test, pool, UNIT, 1);
+
+	/* One flush made the whole block clean. */
+	take_flushed(test, pool, UNIT, 0);
+	take_flushed(test, pool, BLOCK - 2 * UNIT, 0);
+	take_flushed(test, pool, UNIT, 1);
+	give(test, pool, a);
+	take_flushed(test, pool, BLOCK, 1);
+}
+
+static void flush_after_free_by_other_type(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a = take(test, pool, 2 * UNIT), *b;
+
+	take_flushed(test, pool, UNIT, 1);
+	give(test, pool, a);
+	b = take_flushed(test, pool, UNIT, 1);
+	KUNIT_EXPECT_PTR_EQ(test, b, a);
+	/* The same flush made the other half of the hole clean. */
+	b = take_flushed(test, pool, UNIT, 0);
+	KUNIT_EXPECT_PTR_EQ(test, b, a + UNIT);
+
+	/* Memory for trusted code is never flushed. */
+	give(test, pool, a);
+	flush.nr = 0;
+	KUNIT_EXPECT_PTR_EQ(test, take(test, pool, UNIT), a);
+	give(test, pool, a);
+	KUNIT_EXPECT_EQ(test, flush.nr, 0);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, UNIT, 1), a);
+}
+
+/* Have a new block mapped. Its flush makes all free memory clean. */
+static void flush_elsewhere(struct kunit *test, struct execmem_pool *pool)
+{
+	take_flushed(test, pool, BLOCK, 1);
+}
+
+static void no_flush_for_clean_memory(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	struct execmem_pool *other = execmem_test_pool(test, data_range());
+	void *a = take(test, pool, UNIT), *b;
+
+	take(test, pool, UNIT);
+	b = take(test, other, UNIT);
+	take(test, other, UNIT);
+	give(test, pool, a);
+	give(test, other, b);
+
+	/* One flush is enough for everything freed so far, in all pools. */
+	take_flushed(test, pool, BLOCK, 1);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, UNIT, 0), a);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, other, UNIT, 0), b);
+
+	/* A chunk freed later makes only its own addresses dirty. */
+	give(test, other, b);
+	take_flushed(test, pool, UNIT, 0);
+	take_flushed(test, other, UNIT, 1);
+}
+
+static void merge_keeps_dirt(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a = take(test, pool, UNIT);
+	void *b = take(test, pool, UNIT);
+	void *c = take(test, pool, UNIT);
+
+	take(test, pool, BLOCK - 3 * UNIT);
+
+	/* A dirty chunk to the right of a clean one */
+	give(test, pool, a);
+	flush_elsewhere(test, pool);
+	give(test, pool, b);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, 2 * UNIT, 1), a);
+
+	/* A dirty chunk to the left of a clean one */
+	give(test, pool, c);
+	flush_elsewhere(test, pool);
+	give(test, pool, a);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, 3 * UNIT, 1), a);
+}
+
+/*
+ * A chunk that is freed during a flush may still have been executed on CPUs
+ * that were flushed already. It needs another flush.
+ */
+static void flush_covers_only_what_was_free(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a = take(test, pool, UNIT), *b;
+
+	flush.free_in_flush = a;
+	b = take_flushed(test, pool, UNIT, 1);
+	KUNIT_EXPECT_PTR_EQ(test, b, a + UNIT);
+	KUNIT_EXPECT_NULL(test, flush.free_in_flush);
+	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, UNIT, 1), a);
+}
+
+static void no_flush_unless_enabled(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a;
+
+	static_branch_disable(&execmem_pred_flush_enabled);
+	a = take_flushed(test, pool, UNIT, 0);
+	take_flushed(test, pool, UNIT, 0);
+	give(test, pool, a);
+	static_branch_enable(&execmem_pred_flush_enabled);
+	take_flushed(test, pool, UNIT, 1);
+}
+
+static void flush_follows_type(struct kunit *test)
+{
+	void *a;
+
+	make_flush_pool(test);
+	/* Make sure that there is dirty memory. */
+	execmem_free(execmem_alloc(EXECMEM_BPF, UNIT));
+	flush.nr = 0;
+	a = execmem_test_take_type(test, EXECMEM_BPF, UNIT);
+	KUNIT_EXPECT_EQ(test, flush.nr, 0);
+	kunit_release_action(test, execmem_free, a);
+	execmem_test_take_type(test, EXECMEM_BPF_CLASSIC, UNIT);
+	KUNIT_EXPECT_EQ(test, flush.nr, 1);
+}
+
+struct kunit_case execmem_test_predictor_cases[] = {
+	KUNIT_CASE(flush_for_new_block),
+	KUNIT_CASE(flush_after_free_by_other_type),
+	KUNIT_CASE(no_flush_for_clean_memory),
+	KUNIT_CASE(merge_keeps_dirt),
+	KUNIT_CASE(flush_covers_only_what_was_free),
+	KUNIT_CASE(no_flush_unless_enabled),
+	KUNIT_CASE(flush_follows_type),
+	{}
+};
