@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory for dynamic kernel code and its data.
+ * Allocator for dynamic kernel code and its data.
  *
- * The design is described in mm/execmem.c and Documentation/mm/execmem.rst.
+ * See mm/execmem.c for the design, and Documentation/mm/execmem.rst for its
+ * use.
  */
 #ifndef _LINUX_EXECMEM_ALLOC_H
 #define _LINUX_EXECMEM_ALLOC_H
@@ -22,27 +23,28 @@
 #endif
 
 /**
- * enum execmem_type - what the memory is for
- * @EXECMEM_DEFAULT: stands for every type an architecture does not describe
- * @EXECMEM_MODULE_TEXT: text sections of modules, thunks that they call
- * @EXECMEM_KPROBES: out-of-line instruction slots of kprobes
+ * enum execmem_type - what memory is used for
+ * @EXECMEM_DEFAULT: describes all types that the architecture's table omits
+ * @EXECMEM_MODULE_TEXT: text sections of modules, and the thunks they call
+ * @EXECMEM_KPROBES: instruction slots of kprobes
  * @EXECMEM_FTRACE: ftrace trampolines
  * @EXECMEM_BPF: JITed BPF programs, trampolines, dispatchers, struct_ops images
  * @EXECMEM_MODULE_DATA: data sections of modules
- * @EXECMEM_BPF_CLASSIC: JITed programs that came in as classic BPF, which
- *	unprivileged users can load: branch predictors are flushed before such a
- *	program reuses addresses that held other code
- * @EXECMEM_MODULE_INIT_TEXT: text that a module needs during its init only
+ * @EXECMEM_BPF_CLASSIC: JITed programs that were loaded as classic BPF.
+ *	Unprivileged users can load these, so branch predictors are flushed
+ *	before such a program is placed at addresses that held other code.
+ * @EXECMEM_MODULE_INIT_TEXT: text of modules that is freed after their init
  * @EXECMEM_MODULE_RODATA: read-only data sections of modules
- * @EXECMEM_MODULE_INIT_RODATA: the same, during the module's init only
- * @EXECMEM_MODULE_INIT_DATA: data that a module needs during its init only
- * @EXECMEM_MODULE_RO_AFTER_INIT: data of modules that the loader makes read-only
- *	after their init
+ * @EXECMEM_MODULE_INIT_RODATA: read-only data of modules that is freed after
+ *	their init
+ * @EXECMEM_MODULE_INIT_DATA: data of modules that is freed after their init
+ * @EXECMEM_MODULE_RO_AFTER_INIT: data of modules that is made read-only after
+ *	their init
  * @EXECMEM_TYPE_MAX: number of types
  *
- * A type never says what the permissions are. The table that the architecture
- * hands to execmem_arch_setup() turns a type into permissions, placement and
- * granularity.
+ * A type does not imply permissions. The table that the architecture returns
+ * from execmem_arch_setup() defines permissions, addresses and granularity of
+ * each type.
  */
 enum execmem_type {
 	EXECMEM_DEFAULT,
@@ -63,26 +65,28 @@ enum execmem_type {
 /**
  * enum execmem_range_flags - behaviour of a type
  * @EXECMEM_KASAN_SHADOW: allocate KASAN shadow for each block
- * @EXECMEM_READONLY: blocks of a shared type are read-only before their first
- *	chunk is handed out
- * @EXECMEM_EXEC: blocks of a shared type are executable before their first
- *	chunk is handed out; only together with %EXECMEM_READONLY
+ * @EXECMEM_READONLY: make blocks of a shared type read-only before their first
+ *	allocation
+ * @EXECMEM_EXEC: make blocks of a shared type executable before their first
+ *	allocation; requires %EXECMEM_READONLY
  * @EXECMEM_ROX: both of the above
- * @EXECMEM_HUGE: map blocks of a shared type by huge pages where possible
- * @EXECMEM_RANDOMIZE: place blocks of a shared type at random
- * @EXECMEM_MERGE: the type has no memory of its own, it takes chunks of the
- *	type named by the mapto member of &struct execmem_range
- * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before a chunk is handed
- *	out at addresses that held code since the last flush
- * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, begin with small blocks until what
- *	is used justifies huge pages, as on every machine with little memory
- * @EXECMEM_HUGE_ONLY: when the kernel does without huge pages, which is decided at
- *	boot, the type is neither shared nor merged: each allocation gets fresh pages
- *	with the pgprot of the table, aligned to %MODULE_ALIGN, and the caller
- *	manages their permissions. @seal and all flags but %EXECMEM_KASAN_SHADOW
- *	mean nothing then. A huge page that is merely missing changes nothing.
- * @EXECMEM_GUARD: give each chunk of a shared type a block and a guard page of
- *	its own; not for tables, set by the boot parameter execmem=guard
+ * @EXECMEM_HUGE: map blocks of a shared type by huge pages if possible
+ * @EXECMEM_RANDOMIZE: place blocks of a shared type at random addresses
+ * @EXECMEM_MERGE: the type has no pool of its own. It allocates from the pool
+ *	of the type in the mapto member of &struct execmem_range.
+ * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before an allocation at
+ *	addresses that held other code since the last flush
+ * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, start with small blocks until
+ *	enough memory is in use for a huge page. Machines with little memory do
+ *	so for all types.
+ * @EXECMEM_HUGE_ONLY: share this type only if the kernel uses huge pages. If
+ *	they are disabled at boot, the type is neither shared nor merged: each
+ *	allocation gets pages of its own, with the pgprot of the table, aligned
+ *	to %MODULE_ALIGN. The caller manages their permissions. Then @seal and
+ *	all flags but %EXECMEM_KASAN_SHADOW are ignored. If no huge page is
+ *	available for a block later, the type stays shared.
+ * @EXECMEM_GUARD: give each allocation of a shared type a block and a guard
+ *	page of its own. Set by the boot parameter execmem=guard, not by tables.
  */
 enum execmem_range_flags {
 	EXECMEM_KASAN_SHADOW	= (1 << 0),
@@ -99,39 +103,41 @@ enum execmem_range_flags {
 };
 
 /**
- * struct execmem_range - how an architecture wants one type to be handled
- * @start: start of the address range
- * @end: end of the address range, the first address behind it
- * @fallback_start: start of a second range, used when the first is exhausted
- * @fallback_end: end of the second range
- * @pgprot: protection that new memory is mapped with. Memory of a shared type
- *	is written once under this protection, which therefore must not be
- *	executable, and then gets what @flags say.
- * @alignment: alignment of allocations, in bytes, a power of two. For a shared
+ * struct execmem_range - how an architecture handles one type
+ * @start: first address of the range
+ * @end: first address after the range
+ * @fallback_start: first address of a second range, used when the first one is
+ *	exhausted; 0 for none
+ * @fallback_end: first address after the second range
+ * @pgprot: protection that new memory is mapped with. A block of a shared type
+ *	is filled with trapping instructions or zeroes under this protection,
+ *	so it must be writable and must not be executable. Then the block gets
+ *	the permissions in @flags.
+ * @alignment: alignment of allocations in bytes, a power of two. For a shared
  *	type also the unit that sizes are rounded up to.
- * @granularity: size of a block, in bytes, a power of two, at least a page and,
- *	with %EXECMEM_HUGE, at least what one huge page maps. A type
- *	is shared when this is larger than @alignment: its chunks are cut from
- *	common blocks. Otherwise, and when it is left at zero, each allocation
- *	gets fresh pages with @pgprot, whose permissions the caller manages.
+ * @granularity: size of a block in bytes, a power of two, at least a page. With
+ *	%EXECMEM_HUGE at least what one huge page maps. The type is shared if
+ *	this is larger than @alignment. If it is 0 or not larger, each
+ *	allocation gets pages of its own with @pgprot, and the caller manages
+ *	their permissions.
  * @flags: see &enum execmem_range_flags
- * @mapto: with %EXECMEM_MERGE, the type to take chunks from. Every other member
- *	but @flags matters only where blocks cannot be huge: a type with a @start
- *	is not merged then.
- * @fill: write @len bytes at @src to @dst, which is inside a live chunk that
- *	may be read-only. May sleep, returns 0 or an error. %NULL is memcpy(),
- *	which does not do for %EXECMEM_READONLY.
- * @invalidate: make a freed chunk fit for its next owner: what is executable is
- *	overwritten with bytes that trap, what was sealed becomes writable. May
- *	sleep, returns 0 or an error. %NULL is memset() to zero, which does not do
- *	for %EXECMEM_READONLY.
- * @seal: make a chunk read-only, for types that are written in place until
- *	execmem_seal(); @invalidate has to undo it. May sleep, returns 0 or an
- *	error. Only where blocks are not huge and chunks are whole pages. %NULL
- *	changes no permission.
- * @trap: as @invalidate, but for memory that is still plainly writable and not
- *	yet executable. %NULL is memset() to zero, which does for %EXECMEM_EXEC
- *	only where zero is no valid instruction.
+ * @mapto: with %EXECMEM_MERGE, the type whose pool to allocate from. The other
+ *	members are then used only if huge pages are disabled: a type that has a
+ *	@start is not merged in that case.
+ * @fill: write @len bytes from @src to @dst, which is in a live chunk that may
+ *	be read-only. May sleep. Returns 0 or an error. If %NULL, memcpy() is
+ *	used, so %EXECMEM_READONLY requires a function.
+ * @invalidate: prepare @len bytes at @dst of a freed chunk for the next owner.
+ *	It overwrites executable memory with trapping instructions, and undoes
+ *	@seal. May sleep. Returns 0 or an error. If %NULL, memory is zeroed by
+ *	memset(), so %EXECMEM_READONLY requires a function.
+ * @seal: make @len bytes at @start read-only, for types that are written in
+ *	place until execmem_seal(). May sleep. Returns 0 or an error. Requires
+ *	@invalidate, an @alignment of at least a page, and no %EXECMEM_HUGE. If
+ *	%NULL, sealing changes no permissions.
+ * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
+ *	The memory is writable and not executable yet. If %NULL, it is zeroed by
+ *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
  */
 struct execmem_range {
 	unsigned long   start;
@@ -150,14 +156,15 @@ struct execmem_range {
 };
 
 /**
- * struct execmem_info - architecture parameters for code allocations
- * @ranges: one entry for each type. Of entries without a start address and without
- *	%EXECMEM_MERGE, classic BPF is merged into %EXECMEM_BPF, init text of
- *	modules into %EXECMEM_MODULE_TEXT and the other kinds of module data into
- *	%EXECMEM_MODULE_DATA; all others inherit %EXECMEM_DEFAULT, module data with
- *	%PAGE_KERNEL.
- * @no_huge: why this machine cannot map blocks by huge pages, as a part of a
- *	sentence, or %NULL when it can
+ * struct execmem_info - how an architecture handles all types
+ * @ranges: one entry for each type. An entry is missing if it has neither a
+ *	start address nor %EXECMEM_MERGE. If missing, %EXECMEM_BPF_CLASSIC is
+ *	merged into %EXECMEM_BPF, %EXECMEM_MODULE_INIT_TEXT into
+ *	%EXECMEM_MODULE_TEXT, and other module data into %EXECMEM_MODULE_DATA.
+ *	All other types are handled as %EXECMEM_DEFAULT, %EXECMEM_MODULE_DATA
+ *	with %PAGE_KERNEL.
+ * @no_huge: why this machine cannot use huge pages, for a message in the kernel
+ *	log; %NULL if it can
  */
 struct execmem_info {
 	struct execmem_range	ranges[EXECMEM_TYPE_MAX];
@@ -165,22 +172,23 @@ struct execmem_info {
 };
 
 /**
- * execmem_arch_setup - define parameters for allocations of executable memory
+ * execmem_arch_setup - describe the types of executable memory
  *
- * A hook for architectures to describe the types. Without it, all types get
- * fresh pages from the vmalloc range.
+ * Architectures override this. Without an override, each allocation gets pages
+ * of its own in the vmalloc range.
  *
- * Context: Once at boot, before the first allocation.
- * Return: the table, which the allocator may modify and keeps using
+ * Context: Called once at boot, before the first allocation.
+ * Return: the table, which the allocator modifies and continues to use, or
+ *	%NULL for the default
  */
 struct execmem_info *execmem_arch_setup(void);
 
 /**
- * struct execmem_area - a live chunk, as seen by execmem_lookup()
+ * struct execmem_area - an allocation, as execmem_lookup() found it
  * @start: address of the first byte
  * @size: size in bytes, as rounded up by the allocator
- * @type: what the memory was allocated for; of types that are merged, the one
- *	that the others are merged into
+ * @type: type of the pool. If types are merged, this is the type that the
+ *	others are merged into, not the type that was asked for.
  */
 struct execmem_area {
 	unsigned long		start;
@@ -190,170 +198,180 @@ struct execmem_area {
 
 /**
  * execmem_alloc - allocate memory for code or for data that belongs to code
- * @type: what the memory is for
- * @size: how many bytes are needed, not zero
+ * @type: what the memory is used for
+ * @size: size in bytes, not 0
  *
- * For a shared type (see &struct execmem_range) the memory has its final
- * permissions already, but for data that execmem_seal() makes read-only. Text reads
- * as trapping instructions. Writable memory may hold what its former owner left
- * there. The only way to write read-only memory is execmem_fill(). For any other
- * type the memory is page aligned, has the protection that the architecture gave,
- * and its permissions are up to the caller.
+ * Memory of a shared type (see &struct execmem_range) has its final
+ * permissions, except for data that execmem_seal() makes read-only. Text
+ * consists of trapping instructions. Writable memory may hold what its former
+ * owner left there. Read-only memory can only be written by execmem_fill().
  *
- * Context: Process context, may sleep. May be called with text_mutex held: no
- *	text is patched to allocate. Interrupts are enabled, as TLBs may be flushed
- *	on all CPUs.
- * Return: the memory, aligned as the architecture's table says, or %NULL when
- *	@type is unknown, @size is zero or larger than the address range,
- *	there is no memory or address space left, or the architecture's table is
- *	not known yet or was rejected
+ * Memory of a type that is not shared is page aligned, has the protection in
+ * the architecture's table, and the caller manages its permissions.
+ *
+ * Context: Process context, may sleep. Interrupts must be enabled, since TLBs
+ *	may be flushed on all CPUs. text_mutex may be held, since allocating
+ *	patches no text.
+ * Return: the memory, aligned as the architecture's table requires, or %NULL if
+ *	memory or addresses are exhausted, @size is 0 or larger than the address
+ *	range, @type is invalid, or the architecture's table is invalid or not
+ *	known yet
  */
 void *execmem_alloc(enum execmem_type type, size_t size);
 
 /**
- * execmem_alloc_aligned - allocate memory with an alignment of the caller's
- * @type: what the memory is for
- * @size: how many bytes are needed, not zero
- * @align: alignment in bytes, a power of two; less than the architecture's table
- *	says for the type is the same as what it says
+ * execmem_alloc_aligned - allocate memory with a larger alignment
+ * @type: what the memory is used for
+ * @size: size in bytes, not 0
+ * @align: alignment in bytes, a power of two. If it is smaller than what the
+ *	architecture's table requires, the latter is used.
  *
- * See execmem_alloc().
+ * See execmem_alloc(). A shared type looks for a free chunk that has room for
+ * @size at any offset, so it may add a block although an aligned hole would
+ * fit.
  *
  * Context: As execmem_alloc().
- * Return: as execmem_alloc(), and %NULL when @align is not a power of two, or
- *	when it is above a page for a type that is not shared
+ * Return: as execmem_alloc(), and %NULL if @align is not a power of two, or if
+ *	it is larger than a page and the type is not shared
  */
 void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 
 /**
- * execmem_fill - write a part of a chunk that is not sealed
- * @dst: where to write, anywhere inside a chunk; as for @len, an architecture
- *	with instructions of a fixed size may ask for multiples of it
- * @src: what to write; ordinary memory
- * @len: how many bytes to write; zero is allowed and writes nothing
+ * execmem_fill - write to an allocation that is not sealed
+ * @dst: where to write, anywhere in the allocation. An architecture with
+ *	instructions of a fixed size may require @dst and @len to be multiples
+ *	of that.
+ * @src: what to write, in ordinary memory
+ * @len: size in bytes; 0 writes nothing and is no error
  *
- * The write is not atomic and not synchronized with execution: publish the
- * address of the code only afterwards. Code that may be running is changed by
- * text patching instead. The chunk stays valid while it is written, even if
- * someone frees it meanwhile. Memory of a type that is not shared has to be
- * writable still, where the architecture has no hook for the type.
+ * The write is neither atomic nor synchronized with execution. Make the code
+ * reachable only afterwards, and change live code with the architecture's text
+ * patching functions instead.
  *
- * Context: Process context, may sleep, as the architecture's fill hook does.
- *	text_mutex must not be held: the hooks of x86, powerpc and riscv take it.
- * Return: 0, -EINVAL when the range is not completely inside one live chunk or
- *	the chunk is sealed (nothing is written then, and the first such mistake
- *	is reported), or what the architecture's hook returned
+ * A concurrent execmem_free() does not free the chunk before the write is
+ * complete. If the type is not shared and has no fill hook, the memory must
+ * still be writable.
+ *
+ * Context: Process context, may sleep. text_mutex must not be held, since the
+ *	hooks of x86, powerpc and riscv take it.
+ * Return: 0; -EINVAL if the range is not inside one live chunk, or the chunk is
+ *	sealed (then nothing is written, and the first such error is reported);
+ *	or the error of the architecture's hook (then a part may be written)
  */
 int execmem_fill(void *dst, const void *src, size_t len);
 
 /**
- * execmem_seal - end the time in which a chunk can be filled
- * @ptr: the address execmem_alloc() returned
+ * execmem_seal - end the time in which an allocation can be filled
+ * @ptr: the address that execmem_alloc() returned
  *
- * From here on execmem_fill() refuses the chunk, so that a stray pointer cannot
- * be used to rewrite code which is live. A fill that has begun is not waited
- * for: do not seal what is being filled. Memory of a type that is written in place
- * until then, %EXECMEM_MODULE_RO_AFTER_INIT, becomes read-only where the type is
- * shared.
+ * After this, execmem_fill() refuses the allocation, so that a stray pointer
+ * cannot be used to overwrite live code. It does not wait for a fill in
+ * progress: the caller must not seal while it fills.
  *
- * Context: Process context. Sleeps where it makes memory read-only, and needs
- *	interrupts enabled then. May be called with text_mutex held.
- * Return: 0, -EINVAL when @ptr is not the start of a live chunk, nor is %NULL
- *	(nothing is done then, and the first such mistake is reported), or what the
- *	architecture's hook returned, as -ENOMEM when a huge page of the direct map
- *	cannot be split: the memory may be writable still. The chunk counts as
- *	sealed then, and may be sealed again or freed.
+ * %EXECMEM_MODULE_RO_AFTER_INIT is written in place. If it is shared, this
+ * makes it read-only.
+ *
+ * Context: Process context. text_mutex may be held. If the type has a seal
+ *	hook, this sleeps, and interrupts must be enabled.
+ * Return: 0; -EINVAL if @ptr is not the start of a live chunk (then nothing is
+ *	done, and the first such error is reported); or the error of the
+ *	architecture's hook, for example -ENOMEM if a huge page of the direct
+ *	map cannot be split. In the last case the chunk counts as sealed but may
+ *	still be writable. It can be sealed again or freed.
  */
 int execmem_seal(void *ptr);
 
 /**
- * execmem_free - free a chunk, sealed or not
- * @ptr: the address execmem_alloc() returned, or %NULL
+ * execmem_free - free an allocation, sealed or not
+ * @ptr: the address that execmem_alloc() returned, or %NULL
  *
- * Text of a shared type is overwritten with trapping bytes before its addresses
- * can be reused. The caller must have waited until nobody executes the code any
- * more or holds its address, since the allocator waits for no grace period:
+ * Text of a shared type is overwritten with trapping instructions before its
+ * addresses can be reused. The allocator waits for no grace period. The caller
+ * must ensure before that no CPU and no preempted task is in the code, and that
+ * nobody can still find its address. This is what the users wait for:
  *
  * ================== =====================================================
  * module text        synchronize_rcu() after the module left all lists
  * module data        the same
- * module init memory synchronize_rcu() after the module's range shrank, in a
- *                    work item
- * ITS thunks         no task is in the module, which alone calls them
- * kprobes            synchronize_rcu(), for optimized ones
- *                    synchronize_rcu_tasks() before
+ * module init memory synchronize_rcu() in a work item, after the module's range
+ *                    was reduced
+ * ITS thunks         as module text: only that module calls them
+ * kprobes            synchronize_rcu(); before that synchronize_rcu_tasks()
+ *                    for optimized kprobes
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
- * also classic       sleep, and then a work item; seccomp counts users instead
- * BPF trampolines    call_rcu_tasks(), as tasks can be preempted in them, and
- *                    before that either call_rcu_tasks_trace(), as programs in
- *                    them can sleep, or their count of users and a first
- *                    call_rcu_tasks(); and then a work item
+ * also classic       sleep, then a work item; seccomp counts users instead
+ * BPF trampolines    first call_rcu_tasks_trace(), since programs in them can
+ *                    sleep, or their reference count and call_rcu_tasks();
+ *                    then call_rcu_tasks(), since tasks can be preempted in
+ *                    them; then a work item
  * struct_ops images  both synchronize_rcu() and synchronize_rcu_tasks()
- * BPF dispatchers    synchronize_rcu() before a half is filled again; never freed
+ * BPF dispatchers    never freed; synchronize_rcu() before a half is reused
  * ================== =====================================================
  *
- * Memory that never became reachable can be freed at once. An address that is
- * not the start of a live chunk is ignored, and the first one is reported. What
- * cannot be overwritten is never used again.
+ * Memory that was never reachable can be freed at once. An address that is not
+ * the start of a live chunk is ignored, and the first such error is reported. A
+ * chunk that cannot be overwritten is never used again.
  *
- * Context: Process context, may sleep. A call from an interrupt, or with
- *	softirqs disabled, is reported and leaks the memory. For shared types
- *	text_mutex must not be held, as the hooks take it. Allocates nothing, except
- *	that giving back a block of small pages may split huge pages of the direct
- *	map.
+ * Context: Process context, may sleep. text_mutex must not be held for a shared
+ *	type, since the hooks take it. A call from an interrupt or with softirqs
+ *	disabled is reported and leaks the memory. No memory is allocated, with
+ *	one exception: giving back a block of base pages may split huge pages of
+ *	the direct map.
  */
 void execmem_free(void *ptr);
 
 /**
- * execmem_lookup - find the live chunk that an address is in
+ * execmem_lookup - find the allocation that an address is in
  * @addr: any address
- * @area: where to describe the chunk
+ * @area: filled in if an allocation is found
  *
- * A chunk is live from execmem_alloc() until execmem_free() begins. For a chunk
- * that is neither allocated nor freed during the lookup the answer is right.
- * Otherwise it may be either, and the size may be wrong; for free memory that
- * takes chunks on both sides of it which come and go during the lookup.
+ * An allocation is live from execmem_alloc() until execmem_free() begins. The
+ * answer is right if the allocation at @addr is neither allocated nor freed
+ * during the lookup. If it is, the answer may be true or false, and the size
+ * may be wrong. For free memory, the answer may be true only if the allocations
+ * on both sides change during the lookup. Nothing keeps the allocation live
+ * after the lookup.
  *
- * Context: Any, including NMI. Takes no lock. The time it takes grows with the
- *	distance of @addr from the start and the end of the chunk.
- * Return: true and @area filled in, or false when no live chunk is there
+ * Context: Any, including NMI. Takes no lock. The time grows with the distance
+ *	of @addr from the start and the end of the allocation.
+ * Return: true if @addr is in a live allocation, else false
  */
 bool execmem_lookup(unsigned long addr, struct execmem_area *area);
 
 /**
- * execmem_chunk_align - alignment of the chunks of a shared read-only type
+ * execmem_chunk_align - alignment of a type that is shared and read-only
  * @type: a valid type
  *
- * For callers that rely on memory which is read-only without their doing.
+ * For callers that need memory whose permissions they need not change.
  *
- * Context: Any, once the architecture's table is known.
- * Return: the alignment in bytes, or 0 when the type is not shared or not
+ * Context: Any, after execmem_arch_setup().
+ * Return: the alignment in bytes, or 0 if the type is not shared or not
  *	read-only
  */
 size_t execmem_chunk_align(enum execmem_type type);
 
 /**
- * execmem_is_shared - do chunks of a type share blocks?
+ * execmem_is_shared - do allocations of a type share blocks?
  * @type: a valid type
  *
- * The size of a chunk need not be a multiple of a page then, and the caller must
- * not change permissions: neighbours are mapped by the same entry.
+ * If so, sizes need not be multiples of a page, and callers must not change
+ * permissions, since other allocations are mapped by the same page table entry.
  *
- * Context: Any, once the architecture's table is known.
- * Return: true when they do
+ * Context: Any, after execmem_arch_setup().
+ * Return: true if they share blocks, else false
  */
 bool execmem_is_shared(enum execmem_type type);
 
-/* For __free(execmem), see linux/cleanup.h */
+/* Frees an execmem allocation at the end of a scope: __free(execmem) */
 DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));
 
 /*
- * Flushes the indirect branch predictors of all CPUs. An architecture that
- * needs it for %EXECMEM_FLUSH_PREDICTORS points the static call at its routine,
- * which is called with interrupts enabled and no lock of the allocator held, and
- * enables the key.
+ * Flushes the indirect branch predictors of all CPUs, for
+ * %EXECMEM_FLUSH_PREDICTORS. An architecture that needs it updates the static
+ * call and enables the static key. Called in process context, with interrupts
+ * enabled and no lock of the allocator held.
  */
 void execmem_pred_flush(void);
 DECLARE_STATIC_CALL(execmem_pred_flush, execmem_pred_flush);
