@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Module memory that is read-only from birth.
+ * Module memory that is read-only when it is allocated.
  *
- * Such memory cannot be written in place. The loader builds its contents in an
- * ordinary copy instead, with the values that are right for the final address:
- * relocations, sorted tables, and on x86 also mitigations and alternatives. When
- * the copy is complete, execmem_fill() publishes it, once. Until then text reads
- * as trapping instructions at its final address.
+ * The loader cannot write such memory in place. It builds the contents in a
+ * copy in ordinary memory instead, with the values for the final address:
+ * relocations, sorted tables, and on x86 also mitigations and alternatives.
+ * When the copy is complete, execmem_fill() publishes it once. Until then, text
+ * at the final address consists of trapping instructions.
  *
- * Published text is fresh until module_enter_text(), since nobody can have
- * executed it: static keys, static calls and ftrace patch it plainly, and one
- * synchronization of all CPUs ends that time.
+ * Published text is "fresh" until module_enter_text(). No CPU can have executed
+ * it, so static keys, static calls and ftrace patch it without breakpoints and
+ * without synchronizing CPUs. module_enter_text() synchronizes all CPUs once.
  */
 
 #include <linux/execmem.h>
@@ -22,22 +22,26 @@
 #include <linux/spinlock.h>
 #include "internal.h"
 
-/* Who looks at an instruction may look at a few bytes behind it. */
+/*
+ * Bytes after the copy that may be read. Instruction decoders read up to the
+ * maximum length of an instruction, even if the last one is shorter.
+ */
 #define COPY_SLACK	16
 
 /**
- * struct staging - a piece of module memory from its allocation on
- * @list: in @stagings; changed under @stagings_lock and, once text is published,
- *	text_mutex; read under RCU
- * @rcu: for freeing this
+ * struct staging - one kind of memory of a module that is being loaded
+ * @list: entry in stagings. Changed under stagings_lock, and for published text
+ *	also under text_mutex. Read under RCU.
+ * @rcu: for freeing this after a grace period
  * @base: final address; constant
- * @size: in bytes; constant
- * @copy: where the contents are built, %NULL once they are published. Belongs to
- *	the task that loads the module.
+ * @size: size in bytes; constant
+ * @copy: where the contents are built, %NULL after they are published. Written
+ *	and freed only by the task that loads the module.
  *
- * Only that task writes to the copy, so what it finds stays as long as it likes.
- * RCU is for walking past those of others. Text remains listed until it is about
- * to be executed for the first time.
+ * The loading task may use its own entries without a lock: no other task
+ * removes them, except that a livepatch may end the time in which published
+ * text is fresh, see module_enter_text(). RCU protects walks past the entries
+ * of other modules. Text stays listed until just before it can be executed.
  */
 struct staging {
 	struct list_head list;
@@ -50,7 +54,7 @@ struct staging {
 static LIST_HEAD(stagings);
 static DEFINE_SPINLOCK(stagings_lock);
 
-/* To be called under RCU. */
+/* Find the entry for an address of module memory. Called under RCU. */
 static struct staging *find_staging(const void *addr)
 {
 	struct staging *staging;
@@ -62,9 +66,10 @@ static struct staging *find_staging(const void *addr)
 }
 
 /*
- * What is listed for memory of a module that cannot go away meanwhile. Its init text
- * can, but the loader clears @base and waits for RCU before that address is handed
- * out again, so no other module's entry is found.
+ * Find the entry for memory of a module that the caller keeps from being
+ * unloaded. Init text can still be freed concurrently. This is safe: the loader
+ * clears mem->base and waits for a grace period before that address is
+ * allocated again, so the entry of another module is never found.
  */
 static struct staging *own_staging(const struct module_memory *mem)
 {
@@ -81,7 +86,10 @@ static struct staging *own_staging(const struct module_memory *mem)
 	return staging;
 }
 
-/* Others may be looking at the entry, but for none of the copy's addresses. */
+/*
+ * Free the copy. Other tasks may read @staging in find_staging(), but they look
+ * for addresses of other modules and do not use the copy.
+ */
 static void drop_copy(struct staging *staging)
 {
 	void *copy = staging->copy;
@@ -90,6 +98,7 @@ static void drop_copy(struct staging *staging)
 	kvfree(copy);
 }
 
+/* Remove and free an entry, and its copy if there is one. */
 static void forget(struct staging *staging)
 {
 	spin_lock(&stagings_lock);
@@ -132,14 +141,14 @@ bool module_text_is_fresh(const void *addr)
 }
 
 /**
- * module_stage - prepare a copy to build module memory in
+ * module_stage - allocate a copy in which module memory is built
  * @base: final address
- * @size: in bytes
+ * @size: size in bytes
  *
  * The copy is zeroed.
  *
  * Context: Process context, may sleep.
- * Return: 0 or -ENOMEM
+ * Return: 0, or -ENOMEM if there is no memory for the copy
  */
 int module_stage(void *base, size_t size)
 {
@@ -163,10 +172,10 @@ int module_stage(void *base, size_t size)
 }
 
 /**
- * module_unstage - forget about module memory that is going to be freed
- * @mem: the memory, or none
+ * module_unstage - free the copy of module memory that is going to be freed
+ * @mem: the memory; nothing is done if it has no copy and is not fresh text
  *
- * Context: Process context, may sleep, without text_mutex.
+ * Context: Process context, may sleep. text_mutex must not be held.
  */
 void module_unstage(const struct module_memory *mem)
 {
@@ -174,7 +183,7 @@ void module_unstage(const struct module_memory *mem)
 
 	if (!staging)
 		return;
-	/* Who patches text has found it fresh until then. */
+	/* A task that holds text_mutex may rely on this text being fresh. */
 	mutex_lock(&text_mutex);
 	forget(staging);
 	mutex_unlock(&text_mutex);
@@ -213,9 +222,10 @@ static int staging_notify(struct notifier_block *self, unsigned long state,
 }
 
 /*
- * Behind static keys and static calls, which patch the most, and before trace
- * events: once these are there, others can enable them, and that may call
- * functions of the module.
+ * This runs after the notifiers of static keys and static calls, which have
+ * priority INT_MAX, so that they patch fresh text. It runs before the notifier
+ * of trace events: after that, users can enable the module's events, which may
+ * call its functions.
  */
 static struct notifier_block staging_nb = {
 	.notifier_call = staging_notify,
@@ -228,6 +238,7 @@ static int __init staging_init(void)
 }
 early_initcall(staging_init);
 
+/* Write the copy of @mem, if it has one, to its final address. */
 static int publish(const struct module_memory *mem)
 {
 	struct staging *staging = own_staging(mem);
@@ -247,7 +258,7 @@ int module_publish_rodata(const struct module *mod)
 	int err = publish(&mod->mem[MOD_RODATA]) ?:
 		  publish(&mod->mem[MOD_INIT_RODATA]);
 
-	/* Only text needs to be known any longer. */
+	/* Only text stays listed, since it can be fresh. */
 	if (!err) {
 		module_unstage(&mod->mem[MOD_RODATA]);
 		module_unstage(&mod->mem[MOD_INIT_RODATA]);
@@ -256,13 +267,12 @@ int module_publish_rodata(const struct module *mod)
 }
 
 /**
- * module_publish_text - put the text of a module in its place
- * @mod: the module
+ * module_publish_text - write the text of a module to its final address
+ * @mod: a module whose read-only data is published, since its text refers to
+ *	that
  *
- * Its read-only data is there, so that text never refers to what is not.
- *
- * Context: Process context, may sleep, without text_mutex.
- * Return: 0 or what execmem_fill() returned
+ * Context: Process context, may sleep. text_mutex must not be held.
+ * Return: 0, or the error of execmem_fill() or execmem_seal()
  */
 int module_publish_text(const struct module *mod)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where and how x86 keeps dynamic kernel code, see mm/execmem.c.
+ * Description of executable memory types for x86, see mm/execmem.c.
  */
 
 #include <linux/cpufeature.h>
@@ -18,18 +18,22 @@
 #include <asm/setup.h>
 #include <asm/text-patching.h>
 
-/* Alignment of chunks, which the BPF JIT relies on: one cache line */
+/* Alignment of chunks: one cache line. The BPF JIT depends on it. */
 #define CHUNK_ALIGN	64
 
-/* Blocks of what is read-only after init; few modules have more than a page. */
+/*
+ * Size of a block for data that is read-only after init. Few modules have more
+ * than one page of it.
+ */
 #define SEALED_BLOCK	SZ_64K
 
 static struct execmem_info execmem_info __ro_after_init;
 
 /*
- * Write read-only text that nobody executes: copy @src, or set to int3 without
- * one. The lock is dropped after every poke, of two pages at most, so that
- * large chunks do not keep everybody else who patches text waiting.
+ * Write @len bytes to read-only text that no CPU executes: copy from @src, or
+ * fill with int3 if @src is %NULL. Each text_poke_copy() or text_poke_set()
+ * takes and releases text_mutex. Writing at most two pages at a time keeps
+ * others who patch text from waiting for a large chunk.
  */
 static int poke_text(void *dst, const void *src, size_t len)
 {
@@ -40,7 +44,7 @@ static int poke_text(void *dst, const void *src, size_t len)
 
 		if (!done)
 			return -EINVAL;
-		/* KMSAN did not see the write, and read-only data is read. */
+		/* The write through another mapping is unknown to KMSAN. */
 		kmsan_unpoison_memory(dst, part);
 		dst += part;
 		src = src ? src + part : NULL;
@@ -59,7 +63,10 @@ static void trap_text(void *dst, size_t len)
 	memset(dst, INT3_INSN_OPCODE, len);
 }
 
-/* A new owner of writable memory clears it, as it does for fresh pages. */
+/*
+ * Writable memory is not overwritten when it is freed, unless init_on_free asks
+ * for it. The next owner clears it, as it would clear pages from vmalloc().
+ */
 static int leave_data(void *dst, size_t len)
 {
 	if (want_init_on_free())
@@ -72,6 +79,11 @@ static int seal_data(void *start, size_t len)
 	return set_memory_ro_now((unsigned long)start, len >> PAGE_SHIFT);
 }
 
+/*
+ * Nothing is flushed, so other CPUs may keep read-only TLB entries. A write by
+ * one of them faults, and spurious_kernel_fault() lets it try again with the
+ * page table entry as it is now.
+ */
 static int unseal_data(void *start, size_t len)
 {
 	return set_memory_rw_lazily((unsigned long)start, len >> PAGE_SHIFT) ?:
@@ -84,13 +96,16 @@ static const char *__init reason_against_huge(void)
 		return "rodata=off";
 	if (!boot_cpu_has(X86_FEATURE_PSE))
 		return "the CPU has no 2 MB pages";
-	/* Page tables of a PV guest are changed by hypercalls, page by page. */
+	/*
+	 * A Xen PV guest changes page tables by hypercalls, one base page at a
+	 * time, and cannot map huge pages.
+	 */
 	if (cpu_feature_enabled(X86_FEATURE_XENPV))
 		return "Xen PV";
 	return NULL;
 }
 
-/* Fresh pages for each allocation: what x86 always did */
+/* Describe a type whose allocations get pages of their own. */
 static struct execmem_range __init own_pages(void)
 {
 	unsigned long start = MODULES_VADDR;
@@ -108,7 +123,7 @@ static struct execmem_range __init own_pages(void)
 	};
 }
 
-/* Chunks of common blocks, for which @flags say more */
+/* Describe a type whose allocations share huge pages; @flags are added. */
 static struct execmem_range __init shared(const struct execmem_range *pages,
 					  enum execmem_range_flags flags)
 {
@@ -127,8 +142,9 @@ static struct execmem_range __init shared(const struct execmem_range *pages,
 }
 
 /*
- * Pages that change their permissions one by one. A huge page of the direct map
- * is split for each of them that is the first one in it.
+ * Describe a type whose pages become read-only one at a time. They are base
+ * pages, since the permissions of a huge page would change as a whole. Sealing
+ * splits the huge page of the direct map that the page lies in.
  */
 static struct execmem_range __init sealed_pages(const struct execmem_range *pages)
 {
@@ -171,7 +187,7 @@ struct execmem_info __init *execmem_arch_setup(void)
 	struct execmem_range pages = own_pages();
 
 	ranges[EXECMEM_DEFAULT] = pages;
-	/* The 32-bit JIT writes its code in place, and so does the loader. */
+	/* On 32 bits, the JIT and the module loader write code in place. */
 	if (!IS_ENABLED(CONFIG_X86_64))
 		return &execmem_info;
 

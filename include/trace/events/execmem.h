@@ -34,7 +34,11 @@ TRACE_DEFINE_ENUM(EXECMEM_MODULE_RO_AFTER_INIT);
 		{ EXECMEM_MODULE_INIT_DATA,	"module_init_data" },	\
 		{ EXECMEM_MODULE_RO_AFTER_INIT,	"module_ro_after_init" })
 
-/* An allocation; @addr is 0 when it failed, @size is what was asked for. */
+/*
+ * execmem_alloc() was called. @size is the size in bytes that was asked for,
+ * @addr is 0 if the allocation failed, and @flushed tells whether branch
+ * predictors were flushed for it.
+ */
 TRACE_EVENT(execmem_alloc,
 
 	TP_PROTO(enum execmem_type type, unsigned long addr, size_t size,
@@ -63,7 +67,7 @@ TRACE_EVENT(execmem_alloc,
 		  __entry->size, __entry->caller, __entry->flushed)
 );
 
-/* A fill; @err is what execmem_fill() returns. */
+/* execmem_fill() of @len bytes in a live chunk returns @err. */
 TRACE_EVENT(execmem_fill,
 
 	TP_PROTO(unsigned long addr, size_t len, int err),
@@ -86,7 +90,7 @@ TRACE_EVENT(execmem_fill,
 		  __entry->addr, __entry->len, __entry->err)
 );
 
-/* A chunk given back by its owner, before it is overwritten. */
+/* A chunk of @size bytes was freed and is going to be overwritten. */
 TRACE_EVENT(execmem_free,
 
 	TP_PROTO(enum execmem_type type, unsigned long addr, size_t size),
@@ -136,7 +140,7 @@ DECLARE_EVENT_CLASS(execmem_block,
 		  __entry->size, __entry->huge)
 );
 
-/* A block that was mapped for a pool */
+/* A block of @size bytes was added to the pool of @type. */
 DEFINE_EVENT(execmem_block, execmem_grow,
 
 	TP_PROTO(enum execmem_type type, unsigned long addr, size_t size,
@@ -145,7 +149,7 @@ DEFINE_EVENT(execmem_block, execmem_grow,
 	TP_ARGS(type, addr, size, huge)
 );
 
-/* A block that is given back */
+/* A block of @size bytes is going to be given back. */
 DEFINE_EVENT(execmem_block, execmem_shrink,
 
 	TP_PROTO(enum execmem_type type, unsigned long addr, size_t size,
