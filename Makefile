@@ -49,6 +49,7 @@ kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-c
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")
+	@dev/packages.sh shell
 	@dev/kernel.sh $(V)
 	@dev/vm.sh $(V) -i
 
@@ -56,6 +57,7 @@ kunit:		## the KUnit suite, by the kernel's kunit.py
 	@dev/kunit.sh
 
 harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
+	@dev/packages.sh $(if $(filter fuzz,$(HARNESS)),fuzz,harness)
 	@dev/series.sh tree --keep
 	@$(MAKE) -s -C build/linux/tools/testing/execmem $(HARNESS)
 

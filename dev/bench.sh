@@ -286,7 +286,7 @@ judge_recorded() {
 }
 
 main() {
-	need_packages qemu-system-x86 busybox-static
+	needs bench
 	if [ "${1:-}" = --recorded ]; then
 		judge_recorded
 		return

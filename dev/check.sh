@@ -115,7 +115,7 @@ gate_export() {
 gate_selftest() {
 	local t bad=0
 
-	for t in "$DEV"/tests/{series,gates}; do
+	for t in "$DEV"/tests/{packages,series,gates}; do
 		"$t" >"$scratch/selftest" 2>&1 || { echo "${t##*/}:"; tail -n 8 "$scratch/selftest"; bad=1; }
 	done
 	return $bad
@@ -128,7 +128,6 @@ gate_selftest() {
 gate_checkpatch() {
 	local tip p bad=0 rc file type waivers=$DEV/checkpatch-waivers line
 
-	need_packages codespell
 	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
 	export_series "$1" "$tip" "$scratch/mails"
@@ -179,7 +178,6 @@ gate_kerneldoc() {
 gate_spdx() {
 	local files tip
 
-	need_packages python3-ply python3-git
 	mapfile -t files < <(series_files "$1")
 	[ ${#files[@]} -gt 0 ] || return 0
 	tip=$(known_tip "$1")
@@ -212,7 +210,6 @@ prepare() {
 		riscv)	cross=riscv64-linux-gnu- ;;
 		*)	cross=powerpc64le-linux-gnu- ;;
 		esac
-		need_packages "gcc-${cross%-}"
 		make_args=("CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc")
 		;;
 	*)	variant "$1" ;;
@@ -302,7 +299,6 @@ warned_objects() {
 gate_warnings() {
 	local tip
 
-	need_packages sparse
 	tip=$(known_tip "$1")
 	[ "$tip" != "$(gl rev-parse base)" ] || return 0
 	checkout_at "$tip"
@@ -350,7 +346,6 @@ configs() {
 gate_configs() {
 	local tip name variant args lines line objects bad=0
 
-	need_packages clang lld
 	tip=$(known_tip "$1")
 	checkout_at "$tip"
 	while IFS='|' read -r name variant args lines; do
@@ -420,11 +415,20 @@ lane() {
 	return $failed
 }
 
+# packages_for [GATE...]: the entry of dev/packages
+packages_for() {
+	case " $* " in
+	*\ full\ *|*\ cross\ *|*\ configs\ *)	echo check-full ;;
+	*)					echo check ;;
+	esac
+}
+
 # Named gates run in that order.  Else those that compile, and have the worktree, run
 # beside those that read.  (In the background, as a condition would undo set -e.)
 main_check() {
 	local rc=0 lane lanes=() begin=$SECONDS
 
+	needs "$(packages_for "$@")"
 	"$DEV/series.sh" tree --keep
 	find_tarball
 	scratch=$(mktemp -d)

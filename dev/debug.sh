@@ -64,6 +64,7 @@ klp() {
 main() {
 	failed=0 known='' wanted=$*
 	mkdir -p "$OUT"
+	needs debug
 	"$DEV/kernel.sh" x86-debug
 	"$DEV/kernel.sh" x86
 	"$DEV/kernel.sh" x86-debug plant

@@ -17,21 +17,20 @@ variant() {
 	case $1 in
 	x86|x86-base|x86-debug|x86-modules*)
 		arch=x86_64 image=bzImage
-		need_packages gcc libc6-dev lz4 dwarves
+		needs kernel-x86
 		;;
 	x86-clang)
 		arch=x86_64 image=bzImage
-		need_packages clang-16 lld-16 lz4 libc6-dev gcc openssl
+		needs kernel-clang
 		make_args=("CC=ccache clang-16" LD=ld.lld-16)
 		;;
 	arm64|arm64-base)
 		arch=arm64 image=Image
-		need_packages gcc gcc-aarch64-linux-gnu libc6-dev
+		needs kernel-arm64
 		make_args=(CROSS_COMPILE=aarch64-linux-gnu- "CC=ccache aarch64-linux-gnu-gcc")
 		;;
 	*)	die "unknown variant '$1'; see the first lines of $0" ;;
 	esac
-	need_packages make flex bison bc cpio perl libelf-dev libssl-dev ccache python3
 
 	case $1 in
 	arm64*)	fragments=(arm64) ;;

@@ -3,7 +3,7 @@
 # The KUnit suite in a VM of its own: dev/kunit.sh [kunit.py ARGUMENT...]
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-need_packages make gcc libc6-dev flex bison bc cpio libelf-dev libssl-dev python3 ccache qemu-system-x86
+needs kunit
 "$DEV/series.sh" tree --keep
 cd "$LINUX"
 exec nice python3 tools/testing/kunit/kunit.py run --arch=x86_64 --build_dir=out-kunit \

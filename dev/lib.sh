@@ -40,29 +40,6 @@ installed_version() {
 		sed -n 's/^installed //p'
 }
 
-# need_packages PACKAGE...: install what is missing, say nothing otherwise
-need_packages() {
-	local p missing=()
-
-	for p; do
-		[ -n "$(installed_version "${p%%=*}")" ] || missing+=("$p")
-	done
-	[ ${#missing[@]} -gt 0 ] || return 0
-
-	[ "$(id -u)" = 0 ] || die "missing packages (run as root, or install them): ${missing[*]}"
-	say "installing: ${missing[*]}"
-	mkdir -p "$BUILD"
-	apt_install "${missing[@]}" || {
-		apt-get -qq update || true
-		apt_install "${missing[@]}"
-	} || die "cannot install ${missing[*]}, see $BUILD/apt.log"
-}
-
-apt_install() {
-	DEBIAN_FRONTEND=noninteractive apt-get install -y \
-		--no-install-recommends "$@" </dev/null >"$BUILD/apt.log" 2>&1
-}
-
 # write_if_changed FILE: stdin to FILE, but keep the file when nothing changed
 write_if_changed() {
 	local tmp=$1.new
@@ -80,3 +57,5 @@ lock() {
 	exec {fd}>"$BUILD/.lock-$1"
 	flock -n "$fd" || { say "waiting for another run ($1)"; flock "$fd"; }
 }
+
+. "$DEV/packages.sh"

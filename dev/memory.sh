@@ -15,6 +15,7 @@ reserved() { awk -v nr="$2" '$1 == nr { print $2 }' "$OUT/$1"; }
 main() {
 	local m one
 
+	needs memory
 	"$DEV/kernel.sh" x86
 	mkdir -p "$OUT"
 	for m in 512 2048; do boot $m; done

@@ -152,7 +152,6 @@ in_order() {
 }
 
 make_list() {
-	need_packages kmod
 	mkdir -p "$OUT"
 	"$DEV/kernel.sh" x86-modules-base
 	rm -rf "$OUT/root"
@@ -270,7 +269,6 @@ selftest() {
 selftests() {
 	local bad=0 all passed
 
-	need_packages kmod procps util-linux libcap2-bin
 	"$DEV/kernel.sh" $VARIANT-base
 	selftests_of $VARIANT
 	selftests_of $VARIANT-base
@@ -340,7 +338,6 @@ kinds_of() {
 kinds() {
 	local cfi p programs=()
 
-	need_packages kmod xz-utils
 	for p in insmod rmmod; do programs+=(-x "$p"); done
 	kinds_of "$OUT/kinds"
 	for cfi in kcfi fineibt; do
@@ -360,6 +357,7 @@ main() {
 	fi
 	case ${1:-} in
 	--list)	[ $VARIANT = x86-modules ] || die "--list makes the long list"
+		needs modules--list
 		make_list; return ;;
 	--base)	columns+=(unpatched) ;;
 	--stress)	: "${2:?for how many seconds?}" ;;
@@ -367,9 +365,9 @@ main() {
 	''|--faults|--count|--smp|--probes|--selftests)	;;
 	*)	sed -n '3,28s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
+	needs "modules${1:-}"
 	mkdir -p "$OUT"
 	[ -e "$LIST" ] || die "there is no $LIST yet: dev/modules.sh --list makes it"
-	need_packages qemu-system-x86 busybox-static gcc libc6-dev
 	"$DEV/kernel.sh" $VARIANT
 	case ${1:-} in
 	--faults)	faults ;;

@@ -139,6 +139,7 @@ count() { grep -c "^$1 " "$OUT/results" || true; }
 main() {
 	local name runner invariant file sed nr=0
 
+	needs mutants
 	lock mutants
 	"$DEV/series.sh" tree --keep
 	wanted=$*

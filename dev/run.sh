@@ -128,7 +128,7 @@ main() {
 
 	columns=($on $off)
 	[ "${1:-}" != --base ] || columns+=(unpatched)
-	need_packages qemu-system-x86 busybox-static gcc libc6-dev
+	needs run
 	"$DEV/kernel.sh" x86
 	[ ${#columns[@]} = 2 ] || "$DEV/kernel.sh" x86-base
 

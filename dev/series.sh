@@ -20,16 +20,13 @@ gl() { git -C "$LINUX" "$@"; }
 
 # --- base: the tarball as one commit ----------------------------------------
 
-# Sets tarball and version; installs the pinned package, or else the newest.
+# Sets tarball and version, the pinned one or what else is installed.
 find_tarball() {
 	local pkg want
 
 	pkg=$(base_field package) want=$(base_field version)
 	version=$(installed_version "$pkg")
-	if [ -z "$version" ]; then
-		(need_packages "$pkg=$want") || need_packages "$pkg"
-		version=$(installed_version "$pkg")
-	fi
+	[ -n "$version" ] || die "$pkg is not installed"
 	tarball=/usr/src/$pkg.tar.xz
 	[ -r "$tarball" ] || die "$pkg $version has no $tarball"
 	[ "$version" = "$want" ] || [ -n "${SAID:-}" ] ||
@@ -85,7 +82,7 @@ import_base() {
 need_base() {
 	local have
 
-	need_packages git perl xz-utils
+	needs tree
 	find_tarball
 	have=$(cat "$LINUX/.git/base-version" 2>/dev/null || true)
 	[ "$have" != "$version" ] || return 0

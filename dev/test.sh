@@ -19,7 +19,6 @@ test_harness() {
 }
 
 test_fuzz() {
-	need_packages clang libclang-rt-14-dev
 	make -s -C "$ROOT" harness HARNESS=fuzz FUZZ_SECONDS=30
 }
 
@@ -32,7 +31,6 @@ test_kunit() {
 test_selftest_build() {
 	local dir=$BUILD/selftests
 
-	need_packages rsync
 	"$DEV/series.sh" tree --keep
 	make -s -C "$LINUX/tools/testing/selftests" TARGETS=execmem INSTALL_PATH="$dir" install
 	tar -C "$dir" -cf "$dir.tar" .
@@ -139,6 +137,9 @@ trap 'rm -f "$results"' EXIT
 for t; do
 	declare -F "test_$t" >/dev/null || die "no test '$t'; there are: $TESTS"
 done
+# With the packages of all of them there, none starts apt; "layout_base" needs those
+# of layout.
+needs "${@%%_*}"
 export results DEV
 make -s -j"$JOBS" -f "$DEV/tests.mk" TESTS="$*"
 

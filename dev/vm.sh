@@ -85,12 +85,10 @@ add_programs() {
 
 make_initramfs() {
 	root=$work/root
-	need_packages cpio
 	mkdir -p "$root"/{bin,dev,job,proc,sys,tmp}
 	fill_job_dir
 	case $variant in
 	x86*)
-		need_packages busybox-static gcc libc6-dev
 		cp /bin/busybox "$root/bin/"
 		cp "$DEV/guest/init" "$root/init"
 		compile_guest "$root/job" gcc
@@ -99,7 +97,6 @@ make_initramfs() {
 		[ -z "$interactive" ] || touch "$root/interactive"
 		;;
 	arm64*)
-		need_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 		[ "$job" = insmod ] || die "arm64 guests have no shell, the one job is insmod"
 		aarch64-linux-gnu-gcc -static -O2 -Wall -o "$root/init" "$DEV/guest/init.c"
 		echo "$*" >"$root/run-job"
@@ -114,13 +111,11 @@ start_qemu() {
 
 	case $variant in
 	x86*)
-		need_packages qemu-system-x86
 		kernel=$BUILD/$variant/arch/x86/boot/bzImage
 		qemu=(qemu-system-x86_64 -M pc)
 		args="console=ttyS0,115200 tsc=reliable no_timer_check reboot=t $args"
 		;;
 	arm64*)
-		need_packages qemu-system-arm
 		kernel=$BUILD/$variant/arch/arm64/boot/Image
 		qemu=(qemu-system-aarch64 -M virt)
 		args="console=ttyAMA0 $args"
@@ -176,6 +171,7 @@ main() {
 	job=${1:-}
 	[ $# = 0 ] || shift
 	[ -n "$interactive" ] || [ -f "$DEV/guest/$job" ] || die "no job '$job' in dev/guest"
+	needs "vm-${variant%%-*}"
 	name=${name:-$variant-${job%.sh}}
 	log=$BUILD/$name.log
 	work=$(mktemp -d)
