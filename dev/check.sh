@@ -115,7 +115,7 @@ gate_export() {
 gate_selftest() {
 	local t bad=0
 
-	for t in "$DEV"/tests/{packages,series,gates}; do
+	for t in "$DEV"/tests/{packages,series,gates,kunit}; do
 		"$t" >"$scratch/selftest" 2>&1 || { echo "${t##*/}:"; tail -n 8 "$scratch/selftest"; bad=1; }
 	done
 	return $bad

@@ -9,7 +9,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=$BUILD/debug
-ON="kunit.enable=1 kunit.filter_glob=execmem"
 
 # step NAME COMMAND...
 step() {
@@ -27,6 +26,8 @@ step() {
 }
 
 vm() { "$DEV/vm.sh" "$1" -m 3072 -t 1800 -n "debug/console-$2" "${@:3}"; }
+
+kunit() { "$DEV/jobs/kunit/suite" "$1" "debug/console-$2" -m 3072 -t 1800 "${@:3}"; }
 
 # plant VARIANT MISTAKE REGEX [KERNEL ARGS]: the report that must be there
 plant() {
@@ -75,7 +76,7 @@ main() {
 	# their init fails, they clean up behind them
 	printf '%s\n' test_static_key_base kobject-example >"$OUT/faults.list"
 
-	step kunit vm x86-debug kunit -a "$ON" -- kunit-job.sh execmem
+	step kunit kunit x86-debug kunit
 	step selftest selftest x86-debug ""
 	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
 	step modules modules x86-debug modules ""
@@ -86,9 +87,9 @@ main() {
 	# To write to read-only text kgdb takes a page table's lock, with and without the
 	# series, where lockdep would not.
 	step kgdb "$DEV/tests/kgdb" x86-debug -W kgdb_arch_set_breakpoint
-	step kunit-guard vm x86 kunit-guard -a "$ON execmem=guard" -- kunit-job.sh execmem
+	step kunit-guard kunit x86 kunit-guard -a execmem=guard
 	step selftest-guard selftest x86 execmem=guard
-	step kunit-init vm x86 kunit-init -a "$ON init_on_alloc=1 init_on_free=1" -- kunit-job.sh execmem
+	step kunit-init kunit x86 kunit-init -a "init_on_alloc=1 init_on_free=1"
 	step modules-init modules x86-debug modules-init "init_on_alloc=1 init_on_free=1"
 	step plant-none plant x86-debug none ""
 	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'

@@ -65,10 +65,7 @@ kill_harness() {
 # The kernel's tree for mutants: a worktree with objects of its own
 TREE=$OUT-linux
 build_kernel() { kmake -s bzImage >"$1" 2>&1; }
-run_kunit() {
-	"$DEV/vm.sh" x86-mutant -t 120 -n mutants-kunit \
-		-a "kunit.enable=1 kunit.filter_glob=execmem" -- kunit-job.sh execmem
-}
+run_kunit() { "$DEV/jobs/kunit/suite" x86-mutant mutants-kunit -t 120; }
 
 # Built on first use: without a mutant the suite has to pass.
 prepare_kernel() {
@@ -104,7 +101,7 @@ kill_kunit() {
 	0)	echo "nothing noticed it"; return 1 ;;
 	2)	return 2 ;;
 	esac
-	grep -m1 -oE 'not ok [0-9]+ [a-z0-9_]+|BUG: .*|WARNING: .*|time limit.*|Oops' "$log" || echo "see $log"
+	grep -m1 -oE 'not ok [0-9]+ - [a-z0-9_]+|BUG: .*|WARNING: .*|time limit.*|Oops' "$log" || echo "see $log"
 }
 
 # try NAME RUNNER INVARIANT FILE SED: one line of output

@@ -22,11 +22,7 @@ test_fuzz() {
 	make -s -C "$ROOT" harness HARNESS=fuzz FUZZ_SECONDS=30
 }
 
-# The suite runs while the kernel boots.
-test_kunit() {
-	"$DEV/kernel.sh" x86
-	"$DEV/vm.sh" x86 -a "kunit.enable=1 kunit.filter_glob=execmem" -- kunit-job.sh execmem
-}
+test_kunit() { "$DEV/jobs/kunit/host"; }
 
 test_selftest_build() {
 	local dir=$BUILD/selftests
