@@ -8,4 +8,5 @@ needs kunit
 cd "$LINUX"
 exec nice python3 tools/testing/kunit/kunit.py run --arch=x86_64 --build_dir=out-kunit \
 	--kunitconfig="${KUNITCONFIG:-$DEV/config/kunit.config}" --jobs="$JOBS" \
-	--make_options=CC="ccache gcc" --make_options=HOSTCC="ccache gcc" "$@"
+	--make_options=CC="ccache gcc" --make_options=HOSTCC="ccache gcc" \
+	--qemu_args="-smp 2" "$@"
