@@ -355,7 +355,7 @@ gate_configs() {
 		if ! grep -qxF "${line[0]}" "$out/.config"; then
 			echo "$name: '${line[0]}' did not survive"; bad=1; continue
 		fi
-		objects=(mm/execmem.o mm/execmem_block.o mm/execmem_lookup.o kernel/bpf/core.o)
+		objects=(mm/execmem{,_pool,_block,_check,_lookup,_debug,_shrinker}.o kernel/bpf/core.o)
 		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o arch/x86/kernel/alternative.o)
 		case $name in
 		no-modules|nommu)	;;

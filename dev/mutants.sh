@@ -3,6 +3,7 @@
 # Break the allocator on purpose, in copies, and see that the tests notice each
 # time: dev/mutants.sh [NAME...].  The mutants are in dev/mutants/list.  Those
 # for the harness take seconds each, those for KUnit build and boot a kernel.
+# With --check, only see that each of them still changes one place of its file.
 . "$(dirname "${BASH_SOURCE[0]}")/kernel.sh"
 
 LIST=$DEV/mutants/list
@@ -131,6 +132,19 @@ check_names() {
 	[ -z "$name" ] || die "more than one mutant '$name' in $LIST"
 }
 
+# A mutation that matches nothing, or more than was meant, proves nothing.  Lines
+# that are near each other count as one place.
+check_places() {
+	local name runner invariant file sed nr bad=0
+
+	while IFS='|' read -r name runner invariant file sed; do
+		[[ $name != '#'* && -n $name ]] || continue
+		nr=$(sed "$sed" "$LINUX/$file" | diff -U3 "$LINUX/$file" - | grep -c '^@@' || true)
+		[ "$nr" = 1 ] || { echo "$name changes $nr places of $file"; bad=1; }
+	done <"$LIST"
+	return $bad
+}
+
 count() { grep -c "^$1 " "$OUT/results" || true; }
 
 main() {
@@ -139,8 +153,14 @@ main() {
 	needs mutants
 	lock mutants
 	"$DEV/series.sh" tree --keep
+	if [ "${1:-}" = --check ]; then
+		check_names
+		check_places
+		return
+	fi
 	wanted=$*
 	check_names "$@"
+	check_places || die "$LIST does not fit the source"
 	prepare
 	: >"$OUT/results"
 	while IFS='|' read -r name runner invariant file sed; do

@@ -2,7 +2,7 @@
 /*
  * KUnit suite of execmem: the suite and the fixtures that its cases share.
  * The cases are in lib/test_execmem_*.c, one file for each subject. I1 to I10
- * in comments are the invariants that mm/execmem.c describes.
+ * in comments are the invariants that mm/execmem_pool.c describes.
  *
  * Most cases use pools of their own, which are empty at the start, so that a
  * case knows every address. Bookkeeping is tested with pools of data, which

@@ -192,12 +192,12 @@ static void small_blocks_come_first(struct kunit *test)
 	take(test, pool, UNIT);
 	KUNIT_EXPECT_EQ(test, pool->reserved, 5 * small);
 	KUNIT_EXPECT_EQ(test, pool->nr_huge, 0);
-	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_FRUGAL], 2);
+	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_SMALL_START], 2);
 
 	take(test, pool, 4 * small - UNIT);
 	take(test, pool, UNIT);
 	KUNIT_EXPECT_EQ(test, pool->reserved, 5 * small + range.granularity);
-	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_FRUGAL], 2);
+	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_SMALL_START], 2);
 	KUNIT_EXPECT_EQ(test,
 			pool->nr_huge + execmem_fallbacks(&pool->stats), 1);
 	execmem_test_expect_pool_sane(test, pool);

@@ -1,77 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages behind execmem, and their permissions.
+ * Memory of blocks: mapping, and permissions of a block as a whole.
  *
  * A block of a shared pool is mapped writable and not executable, filled with
  * trapping bytes and then switched to its final permissions, all before anybody
  * knows its address. Since every page of the block is switched in one go, the
- * huge mapping and the huge page of the direct map behind it stay intact, and
- * the direct map's alias gets read-only along with the block.
+ * huge mapping and the huge page of the direct map stay intact, and the alias in
+ * the direct map becomes read-only along with the block.
+ *
+ * Of the pool only the constant members are used here.
  */
 
-#include <linux/debug_locks.h>
-#include <linux/debugobjects.h>
-#include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/pgtable.h>
 #include <linux/set_memory.h>
-#include <linux/shrinker.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
-#include <linux/workqueue.h>
 
-#define CREATE_TRACE_POINTS
 #include "execmem_internal.h"
 
 /* On a machine with less memory, shared pools begin with small blocks. */
-#define FRUGAL_BELOW	(768UL * SZ_1M)
+#define SMALL_START_BELOW	(768UL * SZ_1M)
 
 /**
  * struct execmem_attempt - what to ask vmalloc for
  * @size: in bytes
  * @align: in bytes
  * @huge: ask for huge pages
- * @generous: more than is needed, so nobody has to be killed for it
+ * @best_effort: more than is needed, so do not invoke the OOM killer for it
  */
 struct execmem_attempt {
 	size_t size;
 	size_t align;
 	bool huge;
-	bool generous;
+	bool best_effort;
 };
-
-#ifdef CONFIG_KASAN_GENERIC
-#include "kasan/kasan.h"
-
-/* Is there shadow that says which bytes may be accessed? */
-static bool has_shadow(struct execmem_pool *pool)
-{
-	return pool->shared && (IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
-				pool->range->flags & EXECMEM_KASAN_SHADOW);
-}
-
-static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
-{
-	if (has_shadow(pool))
-		kasan_poison((void *)start, size, KASAN_VMALLOC_INVALID, false);
-}
-
-static void unpoison(struct execmem_pool *pool, unsigned long start,
-		     size_t size)
-{
-	if (has_shadow(pool))
-		kasan_unpoison((void *)start, size, false);
-}
-#else
-static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
-{
-}
-
-static void unpoison(struct execmem_pool *pool, unsigned long start,
-		     size_t size)
-{
-}
-#endif
 
 #ifdef CONFIG_EXECMEM_HUGE
 /* Is @addr mapped by a huge page? Asked where nobody changes the page table. */
@@ -133,7 +96,7 @@ static void *map_range(struct execmem_block *block,
 	if (end - start < attempt->size)
 		return NULL;
 	/* What is not needed is welcome but not worth trying hard. */
-	if (attempt->generous)
+	if (attempt->best_effort)
 		gfp |= __GFP_NORETRY;
 	/* Without a node vmalloc divides the size by their number. */
 	if (attempt->huge)
@@ -170,61 +133,8 @@ static bool map_pages(struct execmem_block *block,
 		return false;
 	}
 	if (attempt->huge && !block->huge)
-		block->why_small = EXECMEM_NOT_HUGE;
+		block->reason = EXECMEM_NOT_HUGE;
 	return true;
-}
-
-/**
- * execmem_chunk_born - tell the checkers about a new chunk
- * @chunk: the chunk, which belongs to a caller
- * @size: how many bytes the caller asked for; the checkers are told so many
- *
- * Context: Process context, may sleep.
- */
-void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
-{
-	struct execmem_pool *pool = chunk->block->pool;
-
-	if (!pool->shared)
-		return;
-	unpoison(pool, chunk->start, size);
-	/* The area that vmalloc describes the block by refers to its start. */
-	kmemleak_alloc((void *)chunk->start, size,
-		       chunk->start == chunk->block->start ? 2 : 1, GFP_KERNEL);
-}
-
-/**
- * execmem_chunk_dying - tell the checkers that a chunk is going to be freed
- * @chunk: the chunk, with its contents
- *
- * What vfree() does for a whole block is too late for a part of it.
- *
- * Context: Process context.
- */
-void execmem_chunk_dying(struct execmem_chunk *chunk)
-{
-	if (!chunk->block->pool->shared)
-		return;
-	debug_check_no_locks_freed((void *)chunk->start, chunk->size);
-	debug_check_no_obj_freed((void *)chunk->start, chunk->size);
-	/* All of it is overwritten, between its variables and behind them, too. */
-	unpoison(chunk->block->pool, chunk->start, chunk->size);
-}
-
-/**
- * execmem_chunk_dead - tell the checkers that a chunk is not used any more
- * @chunk: the chunk, overwritten already
- *
- * Context: Process context.
- */
-void execmem_chunk_dead(struct execmem_chunk *chunk)
-{
-	struct execmem_pool *pool = chunk->block->pool;
-
-	if (!pool->shared)
-		return;
-	kmemleak_free((void *)chunk->start);
-	poison(pool, chunk->start, chunk->size);
 }
 
 /*
@@ -233,7 +143,7 @@ void execmem_chunk_dead(struct execmem_chunk *chunk)
  */
 static bool vfree_resets(struct execmem_block *block)
 {
-	return !block->huge && block->why_small != EXECMEM_SPLIT;
+	return !block->huge && block->reason != EXECMEM_SPLIT;
 }
 
 /* Make a block, which nobody uses any more, ordinary memory again. */
@@ -275,15 +185,14 @@ static bool finish_block(struct execmem_block *block)
 {
 	if (!block->pool->shared)
 		return true;
-	/* Chunks are what can leak, see execmem_chunk_born(). */
-	kmemleak_free((void *)block->start);
+	execmem_debug_map(block);
 	if (!protect_block(block)) {
 		/* Changing permissions may split mappings, so look again. */
 		if (block->huge && !block_is_huge(block)) {
 			block->huge = false;
-			block->why_small = EXECMEM_SPLIT;
+			block->reason = EXECMEM_SPLIT;
 		}
-		poison(block->pool, block->start, block->size);
+		execmem_debug_ready(block);
 		return true;
 	}
 	if (!execmem_block_unmap(block))
@@ -301,12 +210,12 @@ static size_t small_block(const struct execmem_range *range)
 	return max_t(size_t, range->granularity / 32, PAGE_SIZE);
 }
 
-static bool is_frugal(const struct execmem_range *range)
+static bool starts_small(const struct execmem_range *range)
 {
 	if (!(range->flags & EXECMEM_HUGE))
 		return false;
 	return range->flags & EXECMEM_START_SMALL ||
-		totalram_pages() < FRUGAL_BELOW >> PAGE_SHIFT;
+		totalram_pages() < SMALL_START_BELOW >> PAGE_SHIFT;
 }
 
 /*
@@ -314,17 +223,18 @@ static bool is_frugal(const struct execmem_range *range)
  * the first blocks are 1/32 and 1/8 of a granule, so that a single program does
  * not cost 2 MB; once as much is in use, a granule is justified.
  */
-static size_t block_size(struct execmem_block *block, size_t size)
+static size_t block_size(struct execmem_block *block, size_t size,
+			 size_t reserved)
 {
 	const struct execmem_range *range = block->pool->range;
 	size_t small = small_block(range);
-	size_t wanted = max(size, 4 * READ_ONCE(block->pool->reserved));
+	size_t wanted = max(size, 4 * reserved);
 
 	if (range->flags & EXECMEM_GUARD)
 		return PAGE_ALIGN(size);
-	if (!is_frugal(range) || wanted > range->granularity / 2)
+	if (!starts_small(range) || wanted > range->granularity / 2)
 		return round_up(size, range->granularity);
-	block->why_small = EXECMEM_FRUGAL;
+	block->reason = EXECMEM_SMALL_START;
 	return round_up(wanted, small);
 }
 
@@ -334,14 +244,15 @@ static size_t block_size(struct execmem_block *block, size_t size)
  * worse. Yet it takes more than one small chunk needs, since each block costs
  * changes of permissions.
  */
-static bool map_shared(struct execmem_block *block, size_t size)
+static bool map_shared(struct execmem_block *block, size_t size,
+		       size_t reserved)
 {
 	const struct execmem_range *range = block->pool->range;
 	size_t page_align = max_t(size_t, range->alignment,
 				  range->flags & EXECMEM_KASAN_SHADOW ?
 				  MODULE_ALIGN : PAGE_SIZE);
 	struct execmem_attempt wanted = {
-		.size = block_size(block, size),
+		.size = block_size(block, size, reserved),
 		.align = page_align,
 	};
 	struct execmem_attempt pages = {
@@ -350,21 +261,21 @@ static bool map_shared(struct execmem_block *block, size_t size)
 	};
 
 	if (range->flags & EXECMEM_HUGE &&
-	    block->why_small == EXECMEM_AS_WANTED) {
+	    block->reason == EXECMEM_AS_REQUESTED) {
 		wanted.align = range->granularity;
 		wanted.huge = true;
 	}
-	wanted.generous = wanted.huge || wanted.size > pages.size;
+	wanted.best_effort = wanted.huge || wanted.size > pages.size;
 	if (map_pages(block, &wanted))
 		return true;
 	if (wanted.huge) {
 		wanted.huge = false;
-		wanted.generous = wanted.size > pages.size;
-		block->why_small = EXECMEM_NOT_HUGE;
+		wanted.best_effort = wanted.size > pages.size;
+		block->reason = EXECMEM_NOT_HUGE;
 		if (map_pages(block, &wanted))
 			return true;
 	}
-	block->why_small = EXECMEM_NO_ROOM;
+	block->reason = EXECMEM_NO_ROOM;
 	return map_pages(block, &pages);
 }
 
@@ -372,12 +283,14 @@ static bool map_shared(struct execmem_block *block, size_t size)
  * execmem_block_map - map memory for a new block
  * @block: the block; its pool is set
  * @size: how many bytes are needed at least
+ * @reserved: how many bytes the pool has in other blocks
  *
  * Context: Process context, may sleep.
  * Return: true and the rest of @block set, or false when there is no memory or
  *	address space
  */
-bool execmem_block_map(struct execmem_block *block, size_t size)
+bool execmem_block_map(struct execmem_block *block, size_t size,
+		       size_t reserved)
 {
 	struct execmem_attempt pages = {
 		.size = size,
@@ -386,7 +299,7 @@ bool execmem_block_map(struct execmem_block *block, size_t size)
 	bool mapped;
 
 	might_sleep();
-	mapped = block->pool->shared ? map_shared(block, size) :
+	mapped = block->pool->shared ? map_shared(block, size, reserved) :
 				       map_pages(block, &pages);
 	if (!mapped)
 		return false;
@@ -414,59 +327,3 @@ bool execmem_block_unmap(struct execmem_block *block)
 	vfree((void *)block->start);
 	return true;
 }
-
-/*
- * Changing permissions flushes work and takes locks under which others allocate
- * memory, so it must not be done by a task that reclaims memory.
- */
-static void drain_pools(struct work_struct *work)
-{
-	for (int type = 0; type < EXECMEM_TYPE_MAX; type++)
-		if (execmem_own_pool(type))
-			execmem_pool_drain(execmem_own_pool(type));
-}
-
-static DECLARE_WORK(drain_work, drain_pools);
-
-static unsigned long count_spare_pages(void)
-{
-	unsigned long pages = 0;
-
-	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
-		struct execmem_pool *pool = execmem_own_pool(type);
-
-		if (pool && READ_ONCE(pool->spare))
-			pages += pool->range->granularity >> PAGE_SHIFT;
-	}
-	return pages;
-}
-
-static unsigned long execmem_shrink_count(struct shrinker *shrinker,
-					  struct shrink_control *sc)
-{
-	return count_spare_pages() ?: SHRINK_EMPTY;
-}
-
-/* Returns the pages that are about to be free. */
-static unsigned long execmem_shrink_scan(struct shrinker *shrinker,
-					 struct shrink_control *sc)
-{
-	unsigned long pages = count_spare_pages();
-
-	if (!pages || !queue_work(system_unbound_wq, &drain_work))
-		return SHRINK_STOP;
-	return pages;
-}
-
-static int __init execmem_shrinker_init(void)
-{
-	struct shrinker *shrinker = shrinker_alloc(0, "execmem");
-
-	if (!shrinker)
-		return -ENOMEM;
-	shrinker->count_objects = execmem_shrink_count;
-	shrinker->scan_objects = execmem_shrink_scan;
-	shrinker_register(shrinker);
-	return 0;
-}
-subsys_initcall(execmem_shrinker_init);

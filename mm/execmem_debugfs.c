@@ -23,7 +23,7 @@ static void show_blocks(struct seq_file *m, struct execmem_stats *stats)
 	seq_printf(m, " fallbacks %lu not_huge %lu no_room %lu split %lu",
 		   execmem_fallbacks(stats), stats->blocks[EXECMEM_NOT_HUGE],
 		   stats->blocks[EXECMEM_NO_ROOM], stats->blocks[EXECMEM_SPLIT]);
-	seq_printf(m, " frugal %lu", stats->blocks[EXECMEM_FRUGAL]);
+	seq_printf(m, " small_start %lu", stats->blocks[EXECMEM_SMALL_START]);
 }
 
 static void show_pool(struct seq_file *m, struct execmem_pool *pool)
@@ -35,7 +35,7 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 	seq_printf(m, "pool %s: reserved %zu used %zu free %zu largest_free %zu",
 		   pool->name, pool->reserved, pool->used,
 		   pool->reserved - pool->used, execmem_pool_max_free(pool));
-	seq_printf(m, " chunks %lu blocks_huge %lu blocks_4k %lu spare %d",
+	seq_printf(m, " chunks %lu blocks_huge %lu blocks_base %lu spare %d",
 		   pool->nr_chunks, pool->nr_huge,
 		   pool->nr_blocks - pool->nr_huge, !!pool->spare);
 	seq_printf(m, " allocs %lu frees %lu fills %lu grown %lu shrunk %lu",
@@ -89,7 +89,7 @@ static void show_map(struct seq_file *m, struct execmem_pool *pool,
 		parts[i] = part_to_char(map, i);
 	seq_printf(m, "%-20s 0x%px %8zuK %-4s %3lu%% %6lu [%s]\n", pool->name,
 		   visible(m, map->start), map->size / 1024,
-		   map->huge ? "huge" : "4k",
+		   map->huge ? "huge" : "base",
 		   map->nr_used * 100 / map->nr_units, map->nr_chunks, parts);
 }
 

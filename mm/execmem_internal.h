@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What mm/execmem.c, its backing memory and its tests share.
+ * What the files of the allocator of dynamic kernel code share.
  *
- * tools/testing/execmem/ builds mm/execmem.c in user space with another version
- * of the first part of this header and of mm/execmem_block.c.
+ * Each file calls only files of the lines below its own:
+ *
+ *   execmem_debugfs.c   statistics, maps and lists for people
+ *   execmem_shrinker.c  gives spare blocks back in memory reclaim
+ *   execmem.c           the API, the table of types, boot parameters
+ *   execmem_pool.c      pools: blocks cut into chunks, which are filled and freed
+ *   execmem_block.c     maps blocks, changes their permissions
+ *   execmem_check.c     verifies the invariants of a pool
+ *   execmem_lookup.c    finds the block and the chunk at an address
+ *   execmem_debug.c     tells KASAN, kmemleak and others about chunks
+ *
+ * execmem_block.c reads those members of &struct execmem_pool only that are
+ * constant. execmem_check.c and execmem_debugfs.c read all of them, under the
+ * pool's lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
+ * execmem_check.c and execmem_lookup.c in user space, with a version of its own
+ * of execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
 
-#ifndef EXECMEM_USERSPACE
-#include <kunit/test-bug.h>
-#include <linux/atomic.h>
-#include <linux/bitmap.h>
-#include <linux/bug.h>
-#include <linux/execmem.h>
-#include <linux/init.h>
-#include <linux/kasan.h>
-#include <linux/kmemleak.h>
-#include <linux/list.h>
-#include <linux/lockdep.h>
-#include <linux/log2.h>
-#include <linux/mm.h>
-#include <linux/mutex.h>
-#include <linux/printk.h>
-#include <linux/random.h>
-#include <linux/rbtree_augmented.h>
-#include <linux/rbtree_latch.h>
-#include <linux/rcupdate.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <trace/events/execmem.h>
-
-/* The user space build counts the tree nodes that an operation looks at. */
-static inline void execmem_count_visit(void) {}
-#endif
+#include "execmem_kernel.h"
 
 /* What one huge page maps; not used without them */
 #ifdef PMD_SIZE
@@ -53,21 +42,21 @@ static inline int execmem_compare(unsigned long addr, unsigned long start,
 }
 
 /**
- * enum execmem_why_small - why a block is what it is
- * @EXECMEM_AS_WANTED: it is what the type asks for
- * @EXECMEM_FRUGAL: it is small because little is used and memory is scarce
+ * enum execmem_reason - why a block is what it is
+ * @EXECMEM_AS_REQUESTED: it is what the type asks for
+ * @EXECMEM_SMALL_START: it is small because little is used and memory is scarce
  * @EXECMEM_NOT_HUGE: there was no huge page, or vmalloc did not map one
  * @EXECMEM_NO_ROOM: there was not enough memory or no room for a whole granule
  * @EXECMEM_SPLIT: the huge mapping was split when its permissions changed
- * @EXECMEM_NR_WHY: number of reasons
+ * @EXECMEM_NR_REASONS: number of reasons
  */
-enum execmem_why_small {
-	EXECMEM_AS_WANTED,
-	EXECMEM_FRUGAL,
+enum execmem_reason {
+	EXECMEM_AS_REQUESTED,
+	EXECMEM_SMALL_START,
 	EXECMEM_NOT_HUGE,
 	EXECMEM_NO_ROOM,
 	EXECMEM_SPLIT,
-	EXECMEM_NR_WHY,
+	EXECMEM_NR_REASONS,
 };
 
 /**
@@ -77,7 +66,7 @@ enum execmem_why_small {
  * @fills: successful fills
  * @grown: blocks mapped
  * @shrunk: blocks given back
- * @blocks: @grown by &enum execmem_why_small
+ * @blocks: @grown by &enum execmem_reason
  * @failures: allocations that failed
  * @pred_flushes: predictor flushes
  */
@@ -87,7 +76,7 @@ struct execmem_stats {
 	unsigned long fills;
 	unsigned long grown;
 	unsigned long shrunk;
-	unsigned long blocks[EXECMEM_NR_WHY];
+	unsigned long blocks[EXECMEM_NR_REASONS];
 	unsigned long failures;
 	unsigned long pred_flushes;
 };
@@ -152,7 +141,7 @@ struct execmem_pool {
  * @start: first address; constant once mapped
  * @size: in bytes; constant once mapped
  * @huge: every part is mapped by a huge page; constant once mapped
- * @why_small: whether it is what the type asks for; constant once mapped
+ * @reason: whether it is what the type asks for; constant once mapped
  * @used: bytes in chunks that are not free; protected by the pool's lock
  * @starts: bitmap of the units that live chunks start at; written under the
  *	pool's lock, read under RCU
@@ -167,7 +156,7 @@ struct execmem_block {
 	unsigned long start;
 	size_t size;
 	bool huge;
-	enum execmem_why_small why_small;
+	enum execmem_reason reason;
 	size_t used;
 	unsigned long *starts;
 	unsigned long *ends;
@@ -198,7 +187,7 @@ enum execmem_state {
  * @type: what it was allocated for; meaningless while free
  * @caller: who allocated it; meaningless while free
  * @fills: fills in flight; the last one completes a free that came meanwhile
- * @stamp: number of the latest free that gave addresses of this chunk back, see
+ * @seq: number of the latest free that gave addresses of this chunk back, see
  *	flush_predictors()
  *
  * All members are protected by the pool's lock.
@@ -213,7 +202,7 @@ struct execmem_chunk {
 	enum execmem_type type;
 	void *caller;
 	unsigned int fills;
-	u64 stamp;
+	u64 seq;
 };
 
 #define EXECMEM_MAP_PARTS	64
@@ -254,18 +243,70 @@ static inline unsigned long execmem_part_end(struct execmem_map *map,
 		   execmem_part_start(map, part + 1));
 }
 
-/* mm/execmem.c, for tests, statistics and memory reclaim */
-void execmem_pool_init(struct execmem_pool *pool, const char *name,
-		       enum execmem_type type, const struct execmem_range *range);
-size_t execmem_pool_drain(struct execmem_pool *pool);
-void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
-			 size_t size, size_t align, bool flush);
+/* === Small parts of a pool, for execmem_pool.c and execmem_check.c ======== */
+
+/* Smallest unit that a pool cuts its blocks into. */
+static inline size_t execmem_unit(struct execmem_pool *pool)
+{
+	return (size_t)1 << pool->unit_shift;
+}
+
+static inline struct execmem_chunk *execmem_to_chunk(const struct rb_node *node)
+{
+	return rb_entry(node, struct execmem_chunk, node);
+}
+
+static inline bool execmem_is_live(struct execmem_chunk *chunk)
+{
+	return chunk->state == EXECMEM_OPEN || chunk->state == EXECMEM_SEALED;
+}
+
+static inline size_t execmem_free_size(struct execmem_chunk *chunk)
+{
+	return chunk->state == EXECMEM_FREE ? chunk->size : 0;
+}
+
+/* Size of the largest free chunk in the subtree of @node, which may be %NULL. */
+static inline size_t execmem_max_free(struct rb_node *node)
+{
+	return node ? execmem_to_chunk(node)->max_free : 0;
+}
+
+static inline int execmem_compare_chunk(const void *addr,
+					const struct rb_node *node)
+{
+	const struct execmem_chunk *chunk = execmem_to_chunk(node);
+
+	return execmem_compare(*(const unsigned long *)addr, chunk->start,
+			       chunk->size);
+}
+
+/* Find the chunk that contains @addr, free or not. */
+static inline struct execmem_chunk *execmem_chunk_at(struct execmem_pool *pool,
+						     unsigned long addr)
+{
+	struct rb_node *node;
+
+	lockdep_assert_held(&pool->lock);
+
+	node = rb_find(&addr, &pool->chunks, execmem_compare_chunk);
+	return node ? execmem_to_chunk(node) : NULL;
+}
+
+/* A spare may double what the pool reserves, but not more. */
+static inline bool execmem_can_be_spare(struct execmem_block *block)
+{
+	struct execmem_pool *pool = block->pool;
+
+	return pool->shared && !(pool->range->flags & EXECMEM_GUARD) &&
+		block->reason == EXECMEM_AS_REQUESTED &&
+		block->size == pool->range->granularity &&
+		block->size <= pool->reserved - block->size;
+}
+
+/* === mm/execmem.c: which pool serves a type =============================== */
+
 struct execmem_pool *execmem_pool_of(enum execmem_type type);
-size_t execmem_pool_largest_free(struct execmem_pool *pool);
-size_t execmem_pool_max_free(struct execmem_pool *pool);
-int execmem_pool_check(struct execmem_pool *pool);
-bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
-		       struct execmem_chunk *copy);
 const char *execmem_type_name(enum execmem_type type);
 
 /* The pool of a type, or %NULL for one that is merged into another type. */
@@ -276,14 +317,37 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 	return pool && pool->type == type ? pool : NULL;
 }
 
-/* mm/execmem_block.c: pages and permissions */
-bool execmem_block_map(struct execmem_block *block, size_t size);
-bool execmem_block_unmap(struct execmem_block *block);
-void execmem_chunk_born(struct execmem_chunk *chunk, size_t size);
-void execmem_chunk_dying(struct execmem_chunk *chunk);
-void execmem_chunk_dead(struct execmem_chunk *chunk);
+/* === mm/execmem_pool.c: blocks cut into chunks ============================ */
 
-/* mm/execmem_lookup.c: from an address to what is there */
+void execmem_pools_init(void);
+void execmem_pool_init(struct execmem_pool *pool, const char *name,
+		       enum execmem_type type, const struct execmem_range *range);
+void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
+			 size_t size, size_t align, bool flush);
+void *execmem_pool_alloc_caller(struct execmem_pool *pool,
+				enum execmem_type type, size_t size,
+				size_t align, bool flush, void *caller);
+int execmem_pool_fill(unsigned long addr, const void *src, size_t len);
+int execmem_pool_seal(unsigned long addr);
+void execmem_pool_free(unsigned long addr);
+size_t execmem_pool_drain(struct execmem_pool *pool);
+size_t execmem_pool_max_free(struct execmem_pool *pool);
+size_t execmem_pool_largest_free(struct execmem_pool *pool);
+bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
+		       struct execmem_chunk *copy);
+
+/* === mm/execmem_block.c: pages and permissions ============================ */
+
+bool execmem_block_map(struct execmem_block *block, size_t size,
+		       size_t reserved);
+bool execmem_block_unmap(struct execmem_block *block);
+
+/* === mm/execmem_check.c: the invariants =================================== */
+
+int execmem_pool_check(struct execmem_pool *pool);
+
+/* === mm/execmem_lookup.c: from an address to what is there ================ */
+
 bool execmem_marks_alloc(struct execmem_block *block);
 void execmem_block_publish(struct execmem_block *block);
 void execmem_block_withdraw(struct execmem_block *block);
@@ -296,22 +360,12 @@ unsigned long execmem_count_marks(struct execmem_block *block);
 bool execmem_pool_map(struct execmem_pool *pool, unsigned long addr,
 		      struct execmem_map *map);
 
-#ifndef EXECMEM_USERSPACE
-/*
- * Report a caller's mistake. A test that makes one on purpose counts the
- * reports instead, so that a warning on the console of a test run is always a
- * failure.
- */
-extern unsigned int execmem_test_reports;
-extern bool execmem_test_running;
+/* === mm/execmem_debug.c: what checkers are told =========================== */
 
-#define execmem_report(fmt, ...)					\
-do {									\
-	if (execmem_test_running && kunit_get_current_test())		\
-		execmem_test_reports++;					\
-	else								\
-		WARN_ONCE(1, "execmem: " fmt, ##__VA_ARGS__);		\
-} while (0)
-#endif
+void execmem_debug_map(struct execmem_block *block);
+void execmem_debug_ready(struct execmem_block *block);
+void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size);
+void execmem_debug_free_begin(struct execmem_chunk *chunk);
+void execmem_debug_free_end(struct execmem_chunk *chunk);
 
 #endif /* _MM_EXECMEM_INTERNAL_H */

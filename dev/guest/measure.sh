@@ -121,7 +121,7 @@ execmem_stats() {
 # All pools together:
 #	sealed_pages	change their permissions one by one after they were mapped
 #	pages_4k	are no wonder, for they are in blocks of shared types that the map
-#			says are 4k, or of a type that should have pages of its own
+#			says have base pages, or of a type that should have pages of its own
 #	excess_blocks	beyond those needed and one for each pool
 #	grown, shrunk	blocks that came and went, but for those of ftrace and kprobes
 #	exec_4k		executable pages of these two
@@ -130,7 +130,7 @@ pools() {
 	NR == FNR && /^#/ { next }
 	NR == FNR {
 		shared[$1] = 1
-		if ($4 == "4k")
+		if ($4 == "base")
 			kb += $3
 		next
 	}
@@ -151,8 +151,8 @@ pools() {
 			if (name ~ /ro_after_init|ftrace|kprobes/)
 				kb += v["reserved"] / 1024
 		} else if (name !~ /ro_after_init/) {
-			small += v["blocks_4k"]
-			excess = v["blocks_huge"] + v["blocks_4k"] - 1
+			small += v["blocks_base"]
+			excess = v["blocks_huge"] + v["blocks_base"] - 1
 			excess -= int((v["used"] + 2097151) / 2097152)
 			if (excess > 0)
 				total += excess

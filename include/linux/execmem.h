@@ -2,7 +2,7 @@
 /*
  * Allocator for dynamic kernel code and its data.
  *
- * See mm/execmem.c for the design, and Documentation/mm/execmem.rst for its
+ * See mm/execmem_pool.c for the design, and Documentation/mm/execmem.rst for its
  * use.
  */
 #ifndef _LINUX_EXECMEM_ALLOC_H

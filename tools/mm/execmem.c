@@ -22,8 +22,8 @@
 
 /* What is used of a type's line; fallbacks and their reasons are in a row. */
 enum value {
-	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_4K, SPARE,
-	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, FRUGAL, FAILURES, NR_VALUES
+	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_BASE, SPARE,
+	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, SMALL_START, FAILURES, NR_VALUES
 };
 
 static const char * const keys[NR_VALUES] = {
@@ -32,14 +32,14 @@ static const char * const keys[NR_VALUES] = {
 	[LARGEST_FREE]	= "largest_free",
 	[CHUNKS]	= "chunks",
 	[BLOCKS_HUGE]	= "blocks_huge",
-	[BLOCKS_4K]	= "blocks_4k",
+	[BLOCKS_BASE]	= "blocks_base",
 	[SPARE]		= "spare",
 	[GROWN]		= "grown",
 	[FALLBACKS]	= "fallbacks",
 	[NOT_HUGE]	= "not_huge",
 	[NO_ROOM]	= "no_room",
 	[SPLIT]		= "split",
-	[FRUGAL]	= "frugal",
+	[SMALL_START]	= "small_start",
 	[FAILURES]	= "failures",
 };
 
@@ -157,7 +157,7 @@ static unsigned long long percent_used(struct pool *pool)
 static void print_header(void)
 {
 	printf("%-21s%10s%10s%5s%10s%7s%6s%6s%6s%7s\n", "type", "reserved",
-	       "used", "", "max free", "chunks", "huge", "4k", "spare",
+	       "used", "", "max free", "chunks", "huge", "base", "spare",
 	       "failed");
 }
 
@@ -174,7 +174,7 @@ static void print_row(struct pool *pool)
 		printf("%5s", "-");
 	print_size(value[LARGEST_FREE], 10);
 	printf("%7llu%6llu%6llu%6llu%7llu\n", value[CHUNKS], value[BLOCKS_HUGE],
-	       value[BLOCKS_4K], value[SPARE], value[FAILURES]);
+	       value[BLOCKS_BASE], value[SPARE], value[FAILURES]);
 }
 
 /* Which blocks were not what the type asks for, and why */
@@ -182,7 +182,7 @@ static void print_small_blocks(struct pool *pool)
 {
 	const char *before = "  since boot:";
 
-	for (int i = FALLBACKS; i <= FRUGAL; i++) {
+	for (int i = FALLBACKS; i <= SMALL_START; i++) {
 		if (!pool->value[i])
 			continue;
 		printf("%s %s %llu", before, keys[i], pool->value[i]);
@@ -276,8 +276,8 @@ static void print_summary(struct pool *total)
 	print_size(value[RESERVED], 1);
 	if (value[RESERVED])
 		printf(" (%llu%%)", percent_used(total));
-	printf(", chunks %llu, blocks %llu huge, %llu 4k\n", value[CHUNKS],
-	       value[BLOCKS_HUGE], value[BLOCKS_4K]);
+	printf(", chunks %llu, blocks %llu huge, %llu base\n", value[CHUNKS],
+	       value[BLOCKS_HUGE], value[BLOCKS_BASE]);
 }
 
 static void show_all(void)

@@ -90,7 +90,7 @@ static int unseal_data(void *start, size_t len)
 	       leave_data(start, len);
 }
 
-static const char *__init reason_against_huge(void)
+static const char *__init no_huge_reason(void)
 {
 	if (!rodata_enabled)
 		return "rodata=off";
@@ -191,7 +191,7 @@ struct execmem_info __init *execmem_arch_setup(void)
 	if (!IS_ENABLED(CONFIG_X86_64))
 		return &execmem_info;
 
-	execmem_info.no_huge = reason_against_huge();
+	execmem_info.no_huge = no_huge_reason();
 	ranges[EXECMEM_KPROBES] = pages;
 	ranges[EXECMEM_FTRACE] = pages;
 	ranges[EXECMEM_BPF] = shared(&pages, EXECMEM_ROX);

@@ -2,7 +2,7 @@
 #
 # gdb helper commands and functions for Linux kernel debugging
 #
-#  memory for dynamic kernel code, see mm/execmem.c
+#  memory for dynamic kernel code, see mm/execmem_internal.h
 #
 
 import gdb
@@ -47,7 +47,7 @@ def caller_name(caller):
 
 
 def leaf_name(block):
-    return "huge" if block['huge'] else "4k"
+    return "huge" if block['huge'] else "base"
 
 
 def each_chunk(pool):
@@ -85,7 +85,7 @@ def find_chunk(pool, addr):
 
 def show_pools():
     row = "{:<20} {:>12} {:>12} {:>7} {:>6} {:>6}\n"
-    gdb.write(row.format("pool", "reserved", "used", "chunks", "huge", "4k"))
+    gdb.write(row.format("pool", "reserved", "used", "chunks", "huge", "base"))
     for pool in used_pools():
         gdb.write(row.format(pool['name'].string(), int(pool['reserved']),
                              int(pool['used']), int(pool['nr_chunks']),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stands in for mm/execmem_block.c, vmalloc and an architecture's hooks.
+ * Stands in for mm/execmem_block.c and mm/execmem_debug.c, for vmalloc and for the
+ * hooks of an architecture.
  *
  * The address space is one big area of ordinary memory. Pages of it that belong
  * to no block are poisoned, so that AddressSanitizer sees each use of them.
@@ -167,7 +168,7 @@ static bool map_shared(struct execmem_block *block, size_t size)
 	const struct execmem_range *range = block->pool->range;
 
 	if (!map_granules(block, size)) {
-		block->why_small = EXECMEM_NOT_HUGE;
+		block->reason = EXECMEM_NOT_HUGE;
 		if (!map_pages(block, size, range->alignment))
 			return false;
 	}
@@ -178,11 +179,13 @@ static bool map_shared(struct execmem_block *block, size_t size)
 	return true;
 }
 
-bool execmem_block_map(struct execmem_block *block, size_t size)
+bool execmem_block_map(struct execmem_block *block, size_t size,
+		       size_t reserved)
 {
 	struct execmem_pool *pool = block->pool;
 
 	might_sleep();
+	EXPECT(reserved == pool->reserved);
 	if (!(pool->shared ? map_shared(block, size) :
 	      map_pages(block, size, pool->range->alignment))) {
 		shim.map_failures++;
@@ -257,17 +260,17 @@ void hook_flush(void)
 }
 
 /* There are no checkers here that would have to be told. */
-void execmem_chunk_born(struct execmem_chunk *chunk, size_t size)
+void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 {
 	no_lock_held();
 	EXPECT(size <= chunk->size);
 }
 
-void execmem_chunk_dying(struct execmem_chunk *chunk)
+void execmem_debug_free_begin(struct execmem_chunk *chunk)
 {
 }
 
-void execmem_chunk_dead(struct execmem_chunk *chunk)
+void execmem_debug_free_end(struct execmem_chunk *chunk)
 {
 	no_lock_held();
 }

@@ -32,7 +32,7 @@ static enum execmem_type next_type(void)
 	return next_byte() % EXECMEM_TYPE_MAX;
 }
 
-static size_t absurd_size(unsigned int n)
+static size_t too_large_size(unsigned int n)
 {
 	static const size_t sizes[] = {
 		0, SZ_4M, SZ_4M + 1, VMALLOC_SIZE, VMALLOC_SIZE + 1,
@@ -49,7 +49,7 @@ static size_t next_size(void)
 
 	switch (kind % 8) {
 	case 0:
-		return absurd_size(n);
+		return too_large_size(n);
 	case 1:
 		return SZ_64K * (1 + n % 4) - 64 + kind / 8 * 4;
 	case 2:
@@ -86,7 +86,7 @@ static unsigned long next_address(void)
 
 	switch (kind % 8) {
 	case 0:
-		return absurd_size(n);
+		return too_large_size(n);
 	case 1:
 		return model.last_freed + kind / 8;
 	case 2:
@@ -156,7 +156,7 @@ static void op_fill_too_much(void)
 	}
 	offset = next_word() % chunk->size;
 	model_fill(chunk->start + offset,
-		   max(chunk->size - offset + 1, absurd_size(next_byte())));
+		   max(chunk->size - offset + 1, too_large_size(next_byte())));
 }
 
 static void op_seal(void)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocator itself, and a few doors into its static parts.
+ * The allocator itself, and functions that reach its static parts.
  */
 
 #include "backing.h"
 
 #include "../../../mm/execmem_lookup.c"
+#include "../../../mm/execmem_check.c"
+#include "../../../mm/execmem_pool.c"
 #include "../../../mm/execmem.c"
 
 /*
@@ -28,8 +30,8 @@ void kernel_reset(void)
 	execmem_guard = false;
 	execmem_blocks = (struct latch_tree_root) {};
 	execmem_pred_flush_enabled = false;
-	atomic64_set(&last_stamp, 0);
-	atomic64_set(&flushed_stamp, 0);
+	atomic64_set(&last_seq, 0);
+	atomic64_set(&flushed_seq, 0);
 }
 
 bool kernel_has_blocks(void)

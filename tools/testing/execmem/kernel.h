@@ -5,7 +5,7 @@
 #ifndef _EXECMEM_TEST_KERNEL_H
 #define _EXECMEM_TEST_KERNEL_H
 
-#include "shim.h"
+#include "execmem_kernel.h"
 #include "../../../mm/execmem_internal.h"
 
 extern static_call_t *call_execmem_pred_flush;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs the tests of mm/execmem.c in user space.
+ * Runs the tests of the allocator (mm/execmem.c and other files) in user space.
  */
 
 #include <sanitizer/lsan_interface.h>

@@ -192,7 +192,7 @@ static void block_mapped(struct execmem_block *block)
 		.start = block->start,
 		.size = block->size,
 		.mpool = mpool,
-		.fallback = block->why_small != EXECMEM_AS_WANTED,
+		.fallback = block->reason != EXECMEM_AS_REQUESTED,
 		.huge = block->huge,
 	};
 	set_block_of_pages(block->start, block->size, number);
@@ -206,7 +206,7 @@ static void block_mapped(struct execmem_block *block)
 	mpool->nr_huge += block->huge;
 	mpool->reserved += block->size;
 	mpool->stats.grown++;
-	mpool->stats.blocks[block->why_small]++;
+	mpool->stats.blocks[block->reason]++;
 }
 
 static void block_unmapping(struct execmem_block *block)
@@ -351,7 +351,7 @@ static unsigned long predict_place(struct model_pool *mpool, size_t size,
 	return best ? ALIGN(best, max(align, unit)) : 0;
 }
 
-static bool is_absurd(struct execmem_pool *pool, size_t size)
+static bool is_too_large(struct execmem_pool *pool, size_t size)
 {
 	return !size || (size > pool->range->end - pool->range->start &&
 			 size > pool->range->fallback_end -
@@ -364,7 +364,7 @@ static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 {
 	bool no_node = shim.alloc.hits != before->shim.alloc.hits;
 
-	if (is_absurd(mpool->pool, size)) {
+	if (is_too_large(mpool->pool, size)) {
 		EXPECT(shim.alloc.calls == before->shim.alloc.calls);
 		mpool->stats.failures += !!size;
 		return;
@@ -479,7 +479,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	unsigned long place = 0;
 	void *ptr;
 
-	if (model.exact && !is_absurd(mpool->pool, size))
+	if (model.exact && !is_too_large(mpool->pool, size))
 		place = predict_place(mpool, size, align);
 	ptr = align ? execmem_pool_alloc(mpool->pool, type, size, align,
 					 wants_flush(type)) :
@@ -489,7 +489,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 		end(&before, mpool, 0);
 		return NULL;
 	}
-	EXPECT(!is_absurd(mpool->pool, size));
+	EXPECT(!is_too_large(mpool->pool, size));
 	EXPECT(!shim.alloc.from_then_on ||
 	       shim.alloc.hits == before.shim.alloc.hits);
 	chunk = add_chunk(mpool, type, (unsigned long)ptr, size);

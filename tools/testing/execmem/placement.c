@@ -2,7 +2,7 @@
 /*
  * Where to put a chunk: three policies under the same load.
  *
- * mm/execmem.c puts chunks at the lowest address that fits. This compares that
+ * mm/execmem_pool.c puts chunks at the lowest address that fits. This compares that
  * with what else could be done. It is a simulation that shares no code with the
  * allocator: blocks are numbers, and nothing is kept in them.
  */

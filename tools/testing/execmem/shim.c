@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What mm/execmem.c takes from the rest of the kernel, for user space.
+ * What execmem_kernel.h and shim.h declare.
  */
 
 #include <stdarg.h>
 
-#include "shim.h"
+#include "execmem_kernel.h"
 
 struct shim shim;
 bool test_failed;

@@ -449,7 +449,7 @@ static void test_alloc_unit_of_one_byte(void)
 	EXPECT(!bytes.nr_blocks);
 }
 
-/* Where all addresses are in the range no size is absurd, but rounding up wraps. */
+/* Where all addresses are in the range no size is too large, but rounding up wraps. */
 static void test_alloc_refuses_size_that_wraps(void)
 {
 	struct execmem_pool all;

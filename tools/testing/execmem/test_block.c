@@ -179,7 +179,7 @@ static void test_second_range_when_first_is_full(void)
 }
 
 /* A chunk has to fit into one of the ranges. */
-static void test_absurd_size_counts_both_ranges(void)
+static void test_too_large_counts_both_ranges(void)
 {
 	struct execmem_range range;
 	struct execmem_pool two;
@@ -396,7 +396,7 @@ void run_block_tests(void)
 	RUN(small_pool_keeps_no_large_spare);
 	RUN(base_pages_by_choice);
 	RUN(second_range_when_first_is_full);
-	RUN(absurd_size_counts_both_ranges);
+	RUN(too_large_counts_both_ranges);
 	RUN(unshared);
 	RUN(first_chunk_is_random);
 	RUN(first_chunk_fills_block);

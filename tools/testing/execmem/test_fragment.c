@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much a shared pool can waste: the bounds F1, F2 and F3 that mm/execmem.c
+ * How much a shared pool can waste: the bounds F1, F2 and F3 that mm/execmem_pool.c
  * states.
  */
 

@@ -127,7 +127,7 @@ static void test_validator_sees_wrong_spare(void)
 	EXPECT(pool->spare);
 	DAMAGE(pool->spare, NULL, 6);
 	DAMAGE(pool->spare, used, 6);
-	DAMAGE(pool->spare->why_small, EXECMEM_NOT_HUGE, 6);
+	DAMAGE(pool->spare->reason, EXECMEM_NOT_HUGE, 6);
 	addrs[4] = 0;
 	finish();
 }

@@ -130,7 +130,7 @@ stats_add_up()
 		if (v["reserved"] != v["used"] + v["free"] ||
 		    v["largest_free"] > v["free"] ||
 		    v["chunks"] != v["allocs"] - v["frees"] ||
-		    v["blocks_huge"] + v["blocks_4k"] != v["grown"] - v["shrunk"])
+		    v["blocks_huge"] + v["blocks_base"] != v["grown"] - v["shrunk"])
 			bad = 1
 		pools++
 	}
@@ -210,15 +210,15 @@ works_without_huge_pages()
 	local fallbacks failures small chunks ok=1
 
 	fallbacks=$(stat fallbacks) failures=$(stat failures)
-	small=$(stat blocks_4k) chunks=$(stat chunks)
+	small=$(stat blocks_base) chunks=$(stat chunks)
 	set_faults 100
 	start hold 400 4096 && [ "$(stat fallbacks)" -gt "$fallbacks" ] &&
-		[ "$(stat blocks_4k)" -gt "$small" ] &&
+		[ "$(stat blocks_base)" -gt "$small" ] &&
 		[ "$(stat failures)" -eq "$failures" ] &&
 		"$DIR"/bpf_load run 4096 && ok=0
 	set_faults 0
 	stop
-	settle "$chunks" && [ "$(stat blocks_4k)" -le "$small" ] && return $ok
+	settle "$chunks" && [ "$(stat blocks_base)" -le "$small" ] && return $ok
 }
 
 # A spare block is kept while another one is in use, but not under pressure.

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Verifies the invariants of a pool, which are listed in mm/execmem_pool.c.
+ */
+
+#include "execmem_internal.h"
+
+/**
+ * struct execmem_check - what the validator has seen so far
+ * @prev: the chunk before
+ * @used: bytes in use, in all chunks
+ * @used_in_block: the same, in the block of @prev
+ * @nr_chunks: chunks in use
+ * @nr_live: live chunks
+ * @nr_marked: live chunks that readers can find
+ */
+struct execmem_check {
+	struct execmem_chunk *prev;
+	size_t used;
+	size_t used_in_block;
+	unsigned long nr_chunks;
+	unsigned long nr_live;
+	unsigned long nr_marked;
+};
+
+/* I1 and I2: how a chunk follows the one before it */
+static int check_neighbours(struct execmem_chunk *prev,
+			    struct execmem_chunk *chunk)
+{
+	struct execmem_block *block = chunk->block;
+
+	if (prev && prev->block == block) {
+		if (chunk->start != prev->start + prev->size)
+			return 1;
+		if (execmem_free_size(chunk) && execmem_free_size(prev))
+			return 2;
+		return 0;
+	}
+	if (chunk->start != block->start)
+		return 1;
+	if (prev && prev->start + prev->size !=
+	    prev->block->start + prev->block->size)
+		return 1;
+	return 0;
+}
+
+static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
+		       struct execmem_check *check)
+{
+	struct execmem_block *block = chunk->block;
+	size_t used = chunk->state == EXECMEM_FREE ? 0 : chunk->size;
+	int broken;
+
+	if (block->pool != pool)
+		return 7;
+	broken = check_neighbours(check->prev, chunk);
+	if (broken)
+		return broken;
+	if (!chunk->size || chunk->size > block->size ||
+	    chunk->start - block->start > block->size - chunk->size)
+		return 1;
+	if (chunk->max_free != max3(execmem_free_size(chunk),
+				    execmem_max_free(chunk->node.rb_left),
+				    execmem_max_free(chunk->node.rb_right)))
+		return 3;
+	if (!IS_ALIGNED(chunk->start | chunk->size, execmem_unit(pool)))
+		return 4;
+
+	if (chunk->start == block->start)
+		check->used_in_block = 0;
+	check->prev = chunk;
+	check->used += used;
+	check->used_in_block += used;
+	check->nr_chunks += !!used;
+	if (execmem_is_live(chunk)) {
+		check->nr_live++;
+		check->nr_marked += execmem_is_marked(chunk);
+	}
+	if (chunk->start + chunk->size == block->start + block->size &&
+	    check->used_in_block != block->used)
+		return 5;
+	return 0;
+}
+
+static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
+{
+	struct execmem_chunk *last;
+	struct rb_node *node;
+	int broken;
+
+	for (node = rb_first(&pool->chunks); node; node = rb_next(node)) {
+		broken = check_chunk(pool, execmem_to_chunk(node), check);
+		if (broken)
+			return broken;
+	}
+	last = check->prev;
+	if (last && last->start + last->size !=
+	    last->block->start + last->block->size)
+		return 1;
+	return 0;
+}
+
+/* I10: all marks that should be there are, so more of them would be extra. */
+static bool marks_are_sane(struct execmem_pool *pool, struct execmem_check *check)
+{
+	struct execmem_block *block;
+	unsigned long marks = 0;
+
+	list_for_each_entry(block, &pool->blocks, list)
+		marks += execmem_count_marks(block);
+	return check->nr_marked == check->nr_live && marks == 2 * check->nr_live;
+}
+
+/* I6, where @empty is the number of blocks without any chunk in use */
+static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
+{
+	struct execmem_block *spare = pool->spare;
+
+	if (!spare)
+		return !empty;
+	return empty == 1 && !spare->used && execmem_can_be_spare(spare);
+}
+
+static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
+{
+	unsigned long nr_blocks = 0, nr_huge = 0, empty = 0;
+	size_t reserved = 0, used = 0;
+	struct execmem_block *block;
+
+	list_for_each_entry(block, &pool->blocks, list) {
+		if (!execmem_chunk_at(pool, block->start) ||
+		    execmem_pool_at(block->start) != pool)
+			return 7;
+		nr_blocks++;
+		nr_huge += block->huge;
+		reserved += block->size;
+		used += block->used;
+		empty += !block->used;
+	}
+	if (nr_blocks != pool->nr_blocks || nr_huge != pool->nr_huge ||
+	    reserved != pool->reserved || used != pool->used ||
+	    used != check->used || check->nr_chunks != pool->nr_chunks)
+		return 5;
+	return spare_is_sane(pool, empty) ? 0 : 6;
+}
+
+/**
+ * execmem_pool_check - verify the invariants of a pool
+ * @pool: the pool
+ *
+ * Context: Process context, holds the pool's lock for a time proportional to
+ *	the number of chunks.
+ * Return: 0, or the number of the first invariant that is broken
+ */
+int execmem_pool_check(struct execmem_pool *pool)
+{
+	struct execmem_check check = {};
+	int broken;
+
+	spin_lock(&pool->lock);
+	broken = check_chunks(pool, &check) ?: check_blocks(pool, &check);
+	if (!broken && !marks_are_sane(pool, &check))
+		broken = 10;
+	spin_unlock(&pool->lock);
+	return broken;
+}

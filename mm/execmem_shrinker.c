@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Gives the spare blocks of all pools back when memory is short.
+ */
+
+#include <linux/shrinker.h>
+#include <linux/workqueue.h>
+
+#include "execmem_internal.h"
+
+/*
+ * Changing permissions flushes work and takes locks under which others allocate
+ * memory, so it must not be done by a task that reclaims memory.
+ */
+static void drain_pools(struct work_struct *work)
+{
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++)
+		if (execmem_own_pool(type))
+			execmem_pool_drain(execmem_own_pool(type));
+}
+
+static DECLARE_WORK(drain_work, drain_pools);
+
+static unsigned long count_spare_pages(void)
+{
+	unsigned long pages = 0;
+
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		if (pool && READ_ONCE(pool->spare))
+			pages += pool->range->granularity >> PAGE_SHIFT;
+	}
+	return pages;
+}
+
+static unsigned long execmem_shrink_count(struct shrinker *shrinker,
+					  struct shrink_control *sc)
+{
+	return count_spare_pages() ?: SHRINK_EMPTY;
+}
+
+/* Returns the pages that are about to be free. */
+static unsigned long execmem_shrink_scan(struct shrinker *shrinker,
+					 struct shrink_control *sc)
+{
+	unsigned long pages = count_spare_pages();
+
+	if (!pages || !queue_work(system_unbound_wq, &drain_work))
+		return SHRINK_STOP;
+	return pages;
+}
+
+static int __init execmem_shrinker_init(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "execmem");
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = execmem_shrink_count;
+	shrinker->scan_objects = execmem_shrink_scan;
+	shrinker_register(shrinker);
+	return 0;
+}
+subsys_initcall(execmem_shrinker_init);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the allocator takes from the rest of the kernel, for user space.
+ *
+ * Replaces mm/execmem_kernel.h, of which it has the include guard, so it has to
+ * be included before mm/execmem_internal.h. What the tests control of it is in
+ * shim.h.
+ */
+#ifndef _MM_EXECMEM_KERNEL_H
+#define _MM_EXECMEM_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/align.h>
+#include <linux/bitops.h>
+#include <linux/compiler.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/kconfig.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/rbtree_augmented.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+#include "shim.h"
+
+#define CONFIG_EXECMEM		1
+#define CONFIG_EXECMEM_HUGE	1
+#define CONFIG_MMU		1
+
+/* === Random numbers ======================================================= */
+
+/* Like the kernel's, but 0 is a mistake: the kernel takes it for 2^32. */
+u32 get_random_u32_below(u32 ceil);
+
+/* === Locks ================================================================ */
+
+/**
+ * struct lock - a lock of either kind
+ * @held: somebody holds it
+ *
+ * There is one thread only. What other threads could do meanwhile happens in
+ * the callbacks of &struct shim.
+ */
+struct lock {
+	bool held;
+};
+
+#define spinlock_t		struct lock
+#define mutex			lock
+#define DEFINE_SPINLOCK(_name)	struct lock _name
+
+#define spin_lock_init(_lock)	(*(_lock) = (struct lock) {})
+#define mutex_init(_lock)	(*(_lock) = (struct lock) {})
+
+void spin_lock(struct lock *lock);
+void spin_unlock(struct lock *lock);
+void mutex_lock(struct lock *lock);
+void mutex_unlock(struct lock *lock);
+
+/* The caller may sleep, so it holds no spinlock. */
+void might_sleep(void);
+/* The caller may be about to wait for somebody who holds any lock. */
+void no_lock_held(void);
+
+#define lockdep_assert_held(_lock)	((void)EXPECT((_lock)->held))
+#define lockdep_assert_not_held(_lock)	((void)EXPECT(!(_lock)->held))
+
+/* === Atomics, of a single thread ========================================== */
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+#define ATOMIC64_INIT(_i)	{ (_i) }
+
+static inline s64 atomic64_read(const atomic64_t *v)
+{
+	return v->counter;
+}
+
+static inline void atomic64_set(atomic64_t *v, s64 i)
+{
+	v->counter = i;
+}
+
+static inline s64 atomic64_inc_return(atomic64_t *v)
+{
+	return ++v->counter;
+}
+
+static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
+{
+	if (v->counter != *old) {
+		*old = v->counter;
+		return false;
+	}
+	v->counter = new;
+	return true;
+}
+
+/* === Bitmaps ============================================================== */
+
+/* The tools' version of set_bit() needs more of the kernel than there is. */
+#undef set_bit
+#undef clear_bit
+#define set_bit(_bit, _map)	shim_set_bit(_bit, _map)
+#define clear_bit(_bit, _map)	shim_clear_bit(_bit, _map)
+
+static inline void shim_set_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] |= 1UL << bit % BITS_PER_LONG;
+}
+
+static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] &= ~(1UL << bit % BITS_PER_LONG);
+}
+
+#define smp_mb__before_atomic()	barrier()
+#define smp_mb__after_atomic()	barrier()
+/* Nobody looks for data races here. */
+#define data_race(_expr)	(_expr)
+#define smp_rmb()		shim_rmb()
+
+void shim_rmb(void);
+
+unsigned long find_next_bit(const unsigned long *map, unsigned long size,
+			    unsigned long offset);
+unsigned long bitmap_weight(const unsigned long *map, unsigned long size);
+unsigned long find_last_bit(const unsigned long *map, unsigned long size);
+
+/* === RCU: nobody reads while somebody writes ============================== */
+
+struct rcu_head {
+	struct rcu_head *next;
+};
+
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+
+/* === Memory =============================================================== */
+
+struct kmem_cache {
+	size_t size;
+};
+
+#define SLAB_PANIC		0
+#define SLAB_NOLEAKTRACE	0
+#define KMEM_CACHE(_struct, _flags)					\
+	shim_cache(sizeof(struct _struct), _flags)
+
+struct kmem_cache *shim_cache(size_t size, unsigned int flags);
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *cache, void *object);
+void *kzalloc(size_t size, gfp_t gfp);
+void *kvcalloc(size_t n, size_t size, gfp_t gfp);
+void kfree(void *object);
+#define kvfree(_object)		kfree(_object)
+
+typedef struct {
+	unsigned long pgprot;
+} pgprot_t;
+
+#define pgprot_val(_prot)	((_prot).pgprot)
+#define PAGE_KERNEL		((pgprot_t) { 1 })
+#define PAGE_KERNEL_EXEC	((pgprot_t) { 2 })
+
+#define PAGE_SHIFT		12
+#define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define PAGE_ALIGN(_addr)	ALIGN(_addr, PAGE_SIZE)
+#define PAGE_ALIGNED(_addr)	IS_ALIGNED((unsigned long)(_addr), PAGE_SIZE)
+
+/* The test's address space, see backing.c. */
+#define VMALLOC_SIZE		(1UL << 29)
+extern unsigned long vmalloc_start;
+
+#define VMALLOC_START		vmalloc_start
+#define VMALLOC_END		(vmalloc_start + VMALLOC_SIZE)
+
+#define kasan_reset_tag(_addr)	((void *)(_addr))
+
+/* === Odds and ends ======================================================== */
+
+#undef __ro_after_init
+#define __ro_after_init
+
+#define max3(_a, _b, _c)	max(max(_a, _b), _c)
+
+/* The test calls the handlers of boot parameters itself. */
+#undef early_param
+#define early_param(_name, _func)					\
+int param_##_func(char *arg)						\
+{									\
+	return _func(arg);						\
+}									\
+struct param_##_func
+
+int kstrtobool(const char *s, bool *res);
+
+/* LeakSanitizer follows pointers everywhere, there is nothing to tell it. */
+static inline void kmemleak_ignore(const void *ptr)
+{
+}
+
+static inline void kmemleak_not_leak(const void *ptr)
+{
+}
+
+#define in_interrupt()		(shim.in_interrupt)
+
+#define WARN_ON_ONCE(_cond)	shim_warn(_cond)
+bool shim_warn(bool cond);
+
+__printf(1, 2)
+void shim_log(const char *fmt, ...);
+__printf(1, 2)
+void shim_report(const char *fmt, ...);
+
+#define pr_info(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_warn(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_crit(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define pr_warn_ratelimited(_fmt, ...)	shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
+#define execmem_report(_fmt, ...)	shim_report(_fmt, ##__VA_ARGS__)
+
+static inline void execmem_count_visit(void)
+{
+	shim.visits++;
+}
+
+#define trace_execmem_alloc(...)	((void)0)
+#define trace_execmem_fill(...)		((void)0)
+#define trace_execmem_free(...)		((void)0)
+#define trace_execmem_grow(...)		((void)0)
+#define trace_execmem_shrink(...)	((void)0)
+
+#include "../../../include/linux/execmem.h"
+#include "../../../include/linux/rbtree_latch.h"
+
+#endif /* _MM_EXECMEM_KERNEL_H */
