@@ -10,11 +10,11 @@
 
 #include "execmem_internal.h"
 
-/* The architecture's table; %NULL until it is known and found valid. */
+/* The architecture's table; %NULL until it is known, and if it is invalid */
 static struct execmem_info *execmem_info __ro_after_init;
 static struct execmem_info default_execmem_info __ro_after_init;
 
-/* One for each type that is not merged into another one. */
+/* One for each type; those of merged types are not used. */
 static struct execmem_pool execmem_pools[EXECMEM_TYPE_MAX];
 
 static const char * const type_names[EXECMEM_TYPE_MAX] = {
@@ -37,10 +37,12 @@ const char *execmem_type_name(enum execmem_type type)
 }
 
 /**
- * execmem_pool_of - the pool that serves a type
+ * execmem_pool_of - find the pool that serves a type
  * @type: a valid type
  *
- * Return: the pool, or %NULL when the allocator is not set up
+ * Context: Any.
+ * Return: the pool, or %NULL if the architecture's table is not known yet or
+ *	invalid
  */
 struct execmem_pool *execmem_pool_of(enum execmem_type type)
 {
@@ -130,7 +132,7 @@ size_t execmem_chunk_align(enum execmem_type type)
 }
 
 static bool execmem_on __initdata = true;
-/* Each chunk of a shared pool gets a block of its own. */
+/* execmem=guard: each chunk of a shared pool gets a block of its own. */
 static bool execmem_guard __initdata;
 
 static int __init parse_execmem(char *arg)
@@ -147,7 +149,7 @@ static int __init parse_execmem(char *arg)
 }
 early_param("execmem", parse_execmem);
 
-/* vmalloc has a handler of its own for this parameter. */
+/* mm/vmalloc.c handles this parameter, too, but keeps the result to itself. */
 static bool huge_vmalloc __initdata = true;
 
 static int __init parse_nohugevmalloc(char *arg)
@@ -157,7 +159,7 @@ static int __init parse_nohugevmalloc(char *arg)
 }
 early_param("nohugevmalloc", parse_nohugevmalloc);
 
-/* The reason for not using huge pages, or %NULL */
+/* Why huge pages are not used, for the kernel log; %NULL if they are */
 static const char *__init no_huge_reason(struct execmem_info *info)
 {
 	if (!IS_ENABLED(CONFIG_EXECMEM_HUGE))
@@ -172,8 +174,8 @@ static const char *__init no_huge_reason(struct execmem_info *info)
 }
 
 /*
- * Change the entry of a type to what it is without huge pages. A type that is
- * merged although the architecture gave it a range is not merged then.
+ * Change the description of a type for a kernel that does not use huge pages. A
+ * merged type that has addresses of its own is not merged in this case.
  */
 static void __init disable_huge(struct execmem_range *r)
 {
@@ -208,17 +210,17 @@ static void __init execmem_decide_on_huge(struct execmem_info *info)
 		pr_info("using huge pages\n");
 }
 
-/* What mm/execmem_pool.c relies on in a shared type */
+/* Check what mm/execmem_pool.c requires of a shared type. */
 static bool __init shared_is_valid(struct execmem_range *r)
 {
 	if (!is_power_of_2(r->granularity))
 		return false;
 	if (r->flags & EXECMEM_HUGE && r->granularity < HUGE_BLOCK)
 		return false;
-	/* memcpy() and memset() cannot write to it. */
+	/* Without hooks, memcpy() and memset() would write to it, and fault. */
 	if (r->flags & EXECMEM_READONLY && (!r->fill || !r->invalidate))
 		return false;
-	/* Nothing changes the permissions of a part of a huge page. */
+	/* Sealing changes single pages, which would split a huge page. */
 	if (r->seal && (r->flags & EXECMEM_HUGE || !r->invalidate ||
 			!PAGE_ALIGNED(r->alignment)))
 		return false;
@@ -253,9 +255,9 @@ static bool __init execmem_validate(struct execmem_info *info)
 	return true;
 }
 
-/* What a type that the architecture does not describe is merged into */
+/* The type that a missing type is merged into */
 static const enum execmem_type relatives[EXECMEM_TYPE_MAX] __initconst = {
-	/* The same code as other BPF programs, from less trusted users */
+	/* Code like other BPF programs, but predictors are flushed for it */
 	[EXECMEM_BPF_CLASSIC]		= EXECMEM_BPF,
 	[EXECMEM_MODULE_INIT_TEXT]	= EXECMEM_MODULE_TEXT,
 	[EXECMEM_MODULE_RODATA]		= EXECMEM_MODULE_DATA,
@@ -264,6 +266,7 @@ static const enum execmem_type relatives[EXECMEM_TYPE_MAX] __initconst = {
 	[EXECMEM_MODULE_RO_AFTER_INIT]	= EXECMEM_MODULE_DATA,
 };
 
+/* EXECMEM_MODULE_TEXT is 0, which also stands for no entry in relatives[]. */
 static bool __init has_relative(int type)
 {
 	return type == EXECMEM_MODULE_INIT_TEXT || relatives[type];
@@ -280,7 +283,10 @@ static void __init merge_missing(struct execmem_info *info, int type)
 		r->flags |= EXECMEM_FLUSH_PREDICTORS;
 }
 
-/* A type comes after the type that it may be merged into. */
+/*
+ * Describe the types that the architecture's table omits. A type has a higher
+ * number than the one it is merged into, which is therefore complete already.
+ */
 static void __init execmem_init_missing(struct execmem_info *info)
 {
 	struct execmem_range *default_range = &info->ranges[EXECMEM_DEFAULT];
@@ -319,11 +325,13 @@ static void __init __execmem_init(void)
 		info->ranges[EXECMEM_DEFAULT].alignment = 1;
 	}
 
-	/* Missing types follow those that are there, so these come first. */
+	/* Missing types get the flags of others, which this may change. */
 	execmem_decide_on_huge(info);
 	execmem_init_missing(info);
 
-	/* Without an MMU, neither addresses nor protections mean anything. */
+	/*
+	 * Without an MMU, the table's addresses and protections are not used.
+	 */
 	if (IS_ENABLED(CONFIG_MMU) && !execmem_validate(info))
 		return;
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory of blocks: mapping, and permissions of a block as a whole.
+ * Mapping of blocks, and their permissions.
  *
- * A block of a shared pool is mapped writable and not executable, filled with
- * trapping bytes and then switched to its final permissions, all before anybody
- * knows its address. Since every page of the block is switched in one go, the
- * huge mapping and the huge page of the direct map stay intact, and the alias in
- * the direct map becomes read-only along with the block.
+ * A block of a shared pool is mapped writable and not executable. It is filled
+ * with trapping instructions, and then gets its final permissions, before any
+ * caller knows its address. The permissions are set for the whole block by one
+ * call, so its huge page and that of the direct map are not split. The alias in
+ * the direct map becomes read-only together with the block.
  *
- * Of the pool only the constant members are used here.
+ * This file uses only the constant members of a pool.
  */
 
 #include <linux/nodemask.h>
@@ -19,15 +19,20 @@
 
 #include "execmem_internal.h"
 
-/* On a machine with less memory, shared pools begin with small blocks. */
+/*
+ * On machines with less memory, shared pools start with small blocks: one huge
+ * page for a single BPF program would be a noticeable part of it.
+ */
 #define SMALL_START_BELOW	(768UL * SZ_1M)
 
 /**
- * struct execmem_attempt - what to ask vmalloc for
- * @size: in bytes
- * @align: in bytes
+ * struct execmem_attempt - parameters of one attempt to map a block
+ * @size: size in bytes
+ * @align: alignment in bytes
  * @huge: ask for huge pages
- * @best_effort: more than is needed, so do not invoke the OOM killer for it
+ * @best_effort: a smaller block would do, so do not invoke the OOM killer
+ *
+ * Local to the task that adds the block.
  */
 struct execmem_attempt {
 	size_t size;
@@ -37,7 +42,10 @@ struct execmem_attempt {
 };
 
 #ifdef CONFIG_EXECMEM_HUGE
-/* Is @addr mapped by a huge page? Asked where nobody changes the page table. */
+/*
+ * Is @addr mapped by a huge page? No lock is needed: only the caller knows the
+ * block, so nobody changes its page table entries.
+ */
 static bool is_mapped_huge(unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset_k(addr);
@@ -56,8 +64,9 @@ static bool is_mapped_huge(unsigned long addr)
 #endif
 
 /*
- * vmalloc falls back to base pages on its own, for want of huge ones but also
- * when somebody else holds the page table's lock. Look at what it really did.
+ * vmalloc may use base pages although huge pages were asked for: if there are
+ * none, or if another task holds the lock of the page table. So check the page
+ * table.
  */
 static bool block_is_huge(struct execmem_block *block)
 {
@@ -70,14 +79,18 @@ static bool block_is_huge(struct execmem_block *block)
 	return true;
 }
 
+/* Flags for __vmalloc_node_range() */
 static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
 {
 	unsigned long flags = 0;
 
-	/* Permissions of such memory are the caller's business until it is freed. */
+	/* The caller may change permissions, so have vfree() reset them. */
 	if (!pool->shared)
 		flags |= VM_FLUSH_RESET_PERMS;
-	/* A guard page behind 2 MB that have to be aligned would cost 2 MB. */
+	/*
+	 * The next huge block has to be aligned to 2 MB. A guard page between
+	 * them would waste 2 MB of addresses.
+	 */
 	if (huge)
 		flags |= VM_ALLOW_HUGE_VMAP | VM_NO_GUARD;
 	if (pool->range->flags & EXECMEM_KASAN_SHADOW)
@@ -85,6 +98,7 @@ static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
 	return flags;
 }
 
+/* Map a block between @start and @end. Returns its address or %NULL. */
 static void *map_range(struct execmem_block *block,
 		       struct execmem_attempt *attempt, unsigned long start,
 		       unsigned long end)
@@ -95,10 +109,13 @@ static void *map_range(struct execmem_block *block,
 
 	if (end - start < attempt->size)
 		return NULL;
-	/* What is not needed is welcome but not worth trying hard. */
+	/* A smaller block would do, so do not reclaim or kill for this one. */
 	if (attempt->best_effort)
 		gfp |= __GFP_NORETRY;
-	/* Without a node vmalloc divides the size by their number. */
+	/*
+	 * Without a node, vmalloc divides the size by the number of nodes, and
+	 * uses base pages if the result is less than a huge page.
+	 */
 	if (attempt->huge)
 		node = numa_mem_id();
 	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
@@ -107,7 +124,10 @@ static void *map_range(struct execmem_block *block,
 				    block->caller);
 }
 
-/* Map memory in the first of the type's address ranges that has room. */
+/*
+ * Map a block at the type's random hint or after it, or else anywhere in the
+ * type's range, or else in its second range.
+ */
 static bool map_pages(struct execmem_block *block,
 		      struct execmem_attempt *attempt)
 {
@@ -138,15 +158,18 @@ static bool map_pages(struct execmem_block *block,
 }
 
 /*
- * vfree() makes memory ordinary again with one flush, but page by page, which is
- * what a huge page must not see.
+ * Does vfree() reset the permissions of the block? It does so with one flush,
+ * but changes each base page of the direct map, which would split a huge page.
+ * So huge blocks are reset as a whole by unprotect_block() before.
  */
 static bool vfree_resets(struct execmem_block *block)
 {
 	return !block->huge && block->reason != EXECMEM_SPLIT;
 }
 
-/* Make a block, which nobody uses any more, ordinary memory again. */
+/*
+ * Make an empty block writable and not executable again. Returns 0 or an error.
+ */
 static int unprotect_block(struct execmem_block *block)
 {
 	int nr_pages = block->size >> PAGE_SHIFT;
@@ -161,6 +184,10 @@ static int unprotect_block(struct execmem_block *block)
 	return err;
 }
 
+/*
+ * Fill a new block of a shared pool and give it its final permissions. Returns
+ * 0 or an error; then a part of the block may have its final permissions.
+ */
 static int protect_block(struct execmem_block *block)
 {
 	const struct execmem_range *range = block->pool->range;
@@ -181,13 +208,16 @@ static int protect_block(struct execmem_block *block)
 	return 0;
 }
 
+/*
+ * Prepare a new block for its first chunk. On failure, the block is unmapped.
+ */
 static bool finish_block(struct execmem_block *block)
 {
 	if (!block->pool->shared)
 		return true;
 	execmem_debug_map(block);
 	if (!protect_block(block)) {
-		/* Changing permissions may split mappings, so look again. */
+		/* Changing permissions may have split the mapping. */
 		if (block->huge && !block_is_huge(block)) {
 			block->huge = false;
 			block->reason = EXECMEM_SPLIT;
@@ -202,7 +232,7 @@ static bool finish_block(struct execmem_block *block)
 	return false;
 }
 
-/* Smallest block worth the changes of permissions that each one costs */
+/* Smallest block: smaller ones would change permissions too often. */
 static size_t small_block(const struct execmem_range *range)
 {
 	if (range->flags & EXECMEM_GUARD)
@@ -210,6 +240,7 @@ static size_t small_block(const struct execmem_range *range)
 	return max_t(size_t, range->granularity / 32, PAGE_SIZE);
 }
 
+/* Does a type start with small blocks? Without huge pages it never does. */
 static bool starts_small(const struct execmem_range *range)
 {
 	if (!(range->flags & EXECMEM_HUGE))
@@ -219,9 +250,11 @@ static bool starts_small(const struct execmem_range *range)
 }
 
 /*
- * How large a block to take when @size bytes are needed. Where memory is scarce,
- * the first blocks are 1/32 and 1/8 of a granule, so that a single program does
- * not cost 2 MB; once as much is in use, a granule is justified.
+ * Size of the block to ask for if @size bytes are needed and the pool has
+ * @reserved bytes already. Usually this is the granularity. If the type starts
+ * small, the first blocks have 1/32 and 1/8 of it, so that a single program
+ * does not reserve 2 MB. If this is more than half of the granularity, the
+ * granularity is used.
  */
 static size_t block_size(struct execmem_block *block, size_t size,
 			 size_t reserved)
@@ -239,10 +272,10 @@ static size_t block_size(struct execmem_block *block, size_t size,
 }
 
 /*
- * A shared pool asks for whole granules first, in huge pages if possible. Where
- * there is not so much, it makes do with less: a failed allocation would be
- * worse. Yet it takes more than one small chunk needs, since each block costs
- * changes of permissions.
+ * Map a block of a shared pool: with huge pages if the type asks for them, or
+ * else the same size with base pages, or else as little as the request needs.
+ * The last one is rounded up to small_block(), since adding and giving back a
+ * block flushes TLBs.
  */
 static bool map_shared(struct execmem_block *block, size_t size,
 		       size_t reserved)
@@ -281,13 +314,13 @@ static bool map_shared(struct execmem_block *block, size_t size,
 
 /**
  * execmem_block_map - map memory for a new block
- * @block: the block; its pool is set
- * @size: how many bytes are needed at least
- * @reserved: how many bytes the pool has in other blocks
+ * @block: the block; its members pool and caller are set
+ * @size: number of bytes that are needed at least
+ * @reserved: number of bytes in the other blocks of the pool
  *
- * Context: Process context, may sleep.
- * Return: true and the rest of @block set, or false when there is no memory or
- *	address space
+ * Context: Process context, may sleep and flush TLBs on all CPUs.
+ * Return: true if the block is mapped and has its final permissions, or false
+ *	if memory or addresses are exhausted or the permissions cannot be set
  */
 bool execmem_block_map(struct execmem_block *block, size_t size,
 		       size_t reserved)
@@ -312,12 +345,12 @@ bool execmem_block_map(struct execmem_block *block, size_t size,
 
 /**
  * execmem_block_unmap - give the memory of a block back
- * @block: the block, without any chunk in use
+ * @block: a block without chunks in use
  *
- * Context: Process context, may sleep.
- * Return: true, or false when the permissions could not be restored. Pages that
- *	are executable or read-only must not reach the page allocator, so they
- *	are leaked then.
+ * Context: Process context, may sleep and flush TLBs on all CPUs.
+ * Return: true, or false if the permissions cannot be restored. In that case
+ *	the pages are leaked, since executable or read-only pages must not reach
+ *	the page allocator.
  */
 bool execmem_block_unmap(struct execmem_block *block)
 {

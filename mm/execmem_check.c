@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Verifies the invariants of a pool, which are listed in mm/execmem_pool.c.
+ * Validator: verifies the invariants of a pool, see mm/execmem_pool.c.
+ *
+ * Functions that return int return 0, or the number of the invariant that is
+ * violated. execmem_pool_check() takes the pool's lock; the others are called
+ * under it.
  */
 
 #include "execmem_internal.h"
 
 /**
- * struct execmem_check - what the validator has seen so far
- * @prev: the chunk before
- * @used: bytes in use, in all chunks
- * @used_in_block: the same, in the block of @prev
- * @nr_chunks: chunks in use
- * @nr_live: live chunks
- * @nr_marked: live chunks that readers can find
+ * struct execmem_check - state of a walk over the chunks of a pool
+ * @prev: the previous chunk
+ * @used: bytes in chunks that are not free, so far
+ * @used_in_block: the same, in the block of @prev only
+ * @nr_chunks: chunks that are not free, so far
+ * @nr_live: live chunks, so far
+ * @nr_marked: live chunks that execmem_lookup() can find, so far
  */
 struct execmem_check {
 	struct execmem_chunk *prev;
@@ -23,7 +27,9 @@ struct execmem_check {
 	unsigned long nr_marked;
 };
 
-/* I1 and I2: how a chunk follows the one before it */
+/*
+ * I1 and I2: a chunk begins where the previous one ends, or at a block's start.
+ */
 static int check_neighbours(struct execmem_chunk *prev,
 			    struct execmem_chunk *chunk)
 {
@@ -44,6 +50,7 @@ static int check_neighbours(struct execmem_chunk *prev,
 	return 0;
 }
 
+/* I1 to I5 for one chunk, and that its block belongs to the pool */
 static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 		       struct execmem_check *check)
 {
@@ -82,6 +89,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	return 0;
 }
 
+/* Check all chunks in the order of their addresses. */
 static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
 {
 	struct execmem_chunk *last;
@@ -100,7 +108,7 @@ static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
 	return 0;
 }
 
-/* I10: all marks that should be there are, so more of them would be extra. */
+/* I10: all live chunks are marked, and there are no other marks. */
 static bool marks_are_sane(struct execmem_pool *pool, struct execmem_check *check)
 {
 	struct execmem_block *block;
@@ -111,7 +119,7 @@ static bool marks_are_sane(struct execmem_pool *pool, struct execmem_check *chec
 	return check->nr_marked == check->nr_live && marks == 2 * check->nr_live;
 }
 
-/* I6, where @empty is the number of blocks without any chunk in use */
+/* I6; @empty is the number of blocks without chunks in use. */
 static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 {
 	struct execmem_block *spare = pool->spare;
@@ -121,6 +129,7 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 	return empty == 1 && !spare->used && execmem_can_be_spare(spare);
 }
 
+/* I5 to I7 for the blocks, after all chunks were checked */
 static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
 {
 	unsigned long nr_blocks = 0, nr_huge = 0, empty = 0;
@@ -148,9 +157,9 @@ static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
  * execmem_pool_check - verify the invariants of a pool
  * @pool: the pool
  *
- * Context: Process context, holds the pool's lock for a time proportional to
- *	the number of chunks.
- * Return: 0, or the number of the first invariant that is broken
+ * Context: Process context. Holds the pool's lock for a time that is
+ *	proportional to the number of chunks.
+ * Return: 0, or the number of the first invariant that is violated
  */
 int execmem_pool_check(struct execmem_pool *pool)
 {

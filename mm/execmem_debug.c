@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tells KASAN, kmemleak, lockdep and debugobjects about chunks.
+ * Reports chunks to KASAN, kmemleak, lockdep and debugobjects.
  *
- * vmalloc tells them about blocks, but for them a chunk of a shared block is what
- * a whole allocation of vmalloc is elsewhere. The trace points are instantiated
- * here, too.
+ * vmalloc reports whole blocks. Users allocate and free chunks, so in shared
+ * pools the chunks are reported as separate allocations. The trace points are
+ * instantiated here, too.
  */
 
 #include <linux/debug_locks.h>
@@ -14,18 +14,20 @@
 #define CREATE_TRACE_POINTS
 #include "execmem_internal.h"
 
+/* See execmem_report(). */
 unsigned int execmem_test_reports;
 bool execmem_test_running;
 
 /*
- * The public kasan_poison_vmalloc() is empty without CONFIG_KASAN_VMALLOC, but
- * module memory has shadow there too, see EXECMEM_KASAN_SHADOW. No other public
- * function poisons a range of bytes of it.
+ * kasan_poison_vmalloc() does nothing without CONFIG_KASAN_VMALLOC. Module
+ * memory has shadow even then, see EXECMEM_KASAN_SHADOW, and there is no other
+ * public function that poisons a range of bytes. So this uses the internal
+ * ones.
  */
 #ifdef CONFIG_KASAN_GENERIC
 #include "kasan/kasan.h"
 
-/* Is there shadow that says which bytes may be accessed? */
+/* Does the memory of the pool have its own KASAN shadow? */
 static bool has_shadow(struct execmem_pool *pool)
 {
 	return pool->shared && (IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
@@ -56,10 +58,11 @@ static void unpoison(struct execmem_pool *pool, unsigned long start,
 #endif
 
 /**
- * execmem_debug_map - tell the checkers that a shared block was mapped
+ * execmem_debug_map - report that a block of a shared pool was mapped
  * @block: the block, still writable
  *
- * Chunks are what can leak, see execmem_debug_alloc().
+ * kmemleak forgets the block, since its chunks can leak separately. They are
+ * reported by execmem_debug_alloc().
  *
  * Context: Process context.
  */
@@ -69,8 +72,10 @@ void execmem_debug_map(struct execmem_block *block)
 }
 
 /**
- * execmem_debug_ready - tell the checkers that a shared block has no chunk yet
+ * execmem_debug_ready - report that a block of a shared pool has no chunks yet
  * @block: the block, with its final contents and permissions
+ *
+ * KASAN reports accesses to any part of it.
  *
  * Context: Process context.
  */
@@ -80,9 +85,9 @@ void execmem_debug_ready(struct execmem_block *block)
 }
 
 /**
- * execmem_debug_alloc - tell the checkers about a new chunk
- * @chunk: the chunk, which belongs to a caller
- * @size: how many bytes the caller asked for; the checkers are told so many
+ * execmem_debug_alloc - report a new chunk
+ * @chunk: the chunk, in use
+ * @size: size in bytes that the caller asked for; accesses beyond it are errors
  *
  * Context: Process context, may sleep.
  */
@@ -93,16 +98,20 @@ void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 	if (!pool->shared)
 		return;
 	unpoison(pool, chunk->start, size);
-	/* The area that vmalloc describes the block by refers to its start. */
+	/*
+	 * struct vm_struct of the block has its start address, which is one
+	 * reference to the first chunk. Its user must have a second one.
+	 */
 	kmemleak_alloc((void *)chunk->start, size,
 		       chunk->start == chunk->block->start ? 2 : 1, GFP_KERNEL);
 }
 
 /**
- * execmem_debug_free_begin - tell the checkers that a chunk is going to be freed
+ * execmem_debug_free_begin - report that a chunk is going to be freed
  * @chunk: the chunk, with its contents
  *
- * What vfree() does for a whole block is too late for a part of it.
+ * Looks for locks and debug objects in the chunk that are still in use. vfree()
+ * would do this only when the whole block is given back.
  *
  * Context: Process context.
  */
@@ -112,13 +121,13 @@ void execmem_debug_free_begin(struct execmem_chunk *chunk)
 		return;
 	debug_check_no_locks_freed((void *)chunk->start, chunk->size);
 	debug_check_no_obj_freed((void *)chunk->start, chunk->size);
-	/* Invalidating also writes to redzones and to what rounding added. */
+	/* Invalidating also writes after the size that the caller asked for. */
 	unpoison(chunk->block->pool, chunk->start, chunk->size);
 }
 
 /**
- * execmem_debug_free_end - tell the checkers that a chunk is not used any more
- * @chunk: the chunk, overwritten already
+ * execmem_debug_free_end - report that a chunk is free
+ * @chunk: the chunk, after it was overwritten
  *
  * Context: Process context.
  */

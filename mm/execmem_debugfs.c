@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What execmem does, in debugfs: statistics, a map of each block, a list of the
- * chunks, and the validator.
+ * Files in debugfs: statistics, a map of each block, a list of chunks, and the
+ * validator. Documentation/mm/execmem.rst describes their format.
  */
 
 #include <linux/debugfs.h>
@@ -10,7 +10,7 @@
 
 #include "execmem_internal.h"
 
-/* An address, or 0 for those who must not see addresses of the kernel. */
+/* The address, or %NULL if the reader must not see kernel addresses */
 static void *visible(struct seq_file *m, unsigned long addr)
 {
 	return kallsyms_show_value(m->file->f_cred) ? (void *)addr : NULL;
@@ -30,7 +30,7 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 {
 	struct execmem_stats *stats = &pool->stats;
 
-	/* Under the lock, so that the values add up */
+	/* Under the lock, so that the values are consistent */
 	spin_lock(&pool->lock);
 	seq_printf(m, "pool %s: reserved %zu used %zu free %zu largest_free %zu",
 		   pool->name, pool->reserved, pool->used,
@@ -52,7 +52,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
 		struct execmem_pool *pool = execmem_own_pool(type);
 
-		/* Merged types have their numbers in the pool they use. */
+		/* A merged type is counted in the pool that it uses. */
 		if (pool)
 			show_pool(m, pool);
 		else if (execmem_pool_of(type))
@@ -66,7 +66,7 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 
 /* === Map of the blocks ==================================================== */
 
-/* A part of a block: free, so many tenths in use, or full */
+/* Show a part of a block: free, tenths in use, or full. */
 static char part_to_char(struct execmem_map *map, unsigned int part)
 {
 	unsigned long size = execmem_part_end(map, part) -
@@ -124,16 +124,19 @@ static const char * const state_names[] = {
 };
 
 /**
- * struct chunk_iter - where a reader of the list is
- * @type: the type whose pool the chunk is in, EXECMEM_TYPE_MAX behind the last
+ * struct chunk_iter - position of a reader in the list of chunks
+ * @type: type of the pool that the chunk is in, EXECMEM_TYPE_MAX at the end
  * @chunk: copy of the chunk to show
+ *
+ * Belongs to the open file. No lock is held between two reads, so chunks that
+ * are allocated or freed meanwhile may or may not be shown.
  */
 struct chunk_iter {
 	int type;
 	struct execmem_chunk chunk;
 };
 
-/* Go to the first chunk in use at @addr or behind, or in the next pool. */
+/* Go to the first chunk that ends after @addr, or else to the next pool. */
 static void *next_chunk(struct chunk_iter *iter, unsigned long addr)
 {
 	for (; iter->type < EXECMEM_TYPE_MAX; iter->type++, addr = 0) {
@@ -145,7 +148,7 @@ static void *next_chunk(struct chunk_iter *iter, unsigned long addr)
 	return NULL;
 }
 
-/* Comes back to where it was, unless it begins. */
+/* Continue where the previous read ended, except at position 0. */
 static void *chunks_start(struct seq_file *m, loff_t *pos)
 {
 	struct chunk_iter *iter = m->private;
@@ -209,7 +212,9 @@ static const struct file_operations chunks_fops = {
 
 /* === Validator ============================================================ */
 
-/* A write of anything verifies all pools; an error says that one is broken. */
+/*
+ * Verify all pools. The data is ignored; the write fails if a pool is damaged.
+ */
 static ssize_t check_write(struct file *file, const char __user *buf,
 			   size_t len, loff_t *pos)
 {
@@ -240,7 +245,7 @@ static int __init execmem_debugfs_init(void)
 	struct dentry *dir = debugfs_create_dir("execmem", NULL);
 
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
-	/* These tell addresses. */
+	/* These show addresses, so they are for root only. */
 	debugfs_create_file("map", 0400, dir, NULL, &map_fops);
 	debugfs_create_file("chunks", 0400, dir, NULL, &chunks_fops);
 	debugfs_create_file("check", 0200, dir, NULL, &check_fops);

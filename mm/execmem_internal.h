@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the allocator of dynamic kernel code share.
+ * Internals of the execmem allocator.
  *
- * Each file calls only files of the lines below its own:
+ * A file calls only functions of files that are listed after it:
  *
- *   execmem_debugfs.c   statistics, maps and lists for people
- *   execmem_shrinker.c  gives spare blocks back in memory reclaim
- *   execmem.c           the API, the table of types, boot parameters
- *   execmem_pool.c      pools: blocks cut into chunks, which are filled and freed
- *   execmem_block.c     maps blocks, changes their permissions
+ *   execmem_debugfs.c   statistics, maps and lists in debugfs
+ *   execmem_shrinker.c  gives back spare blocks when memory is short
+ *   execmem.c           API, table of types, boot parameters
+ *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
+ *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
- *   execmem_debug.c     tells KASAN, kmemleak and others about chunks
+ *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers
  *
- * execmem_block.c reads those members of &struct execmem_pool only that are
- * constant. execmem_check.c and execmem_debugfs.c read all of them, under the
- * pool's lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
- * execmem_check.c and execmem_lookup.c in user space, with a version of its own
- * of execmem_kernel.h.
+ * execmem_block.c reads only the constant members of &struct execmem_pool.
+ * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
+ * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
+ * execmem_check.c and execmem_lookup.c in user space, with its own version of
+ * execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
 
 #include "execmem_kernel.h"
 
-/* What one huge page maps; not used without them */
+/* Size of a huge page in bytes; 0 if the architecture has none */
 #ifdef PMD_SIZE
 #define HUGE_BLOCK	PMD_SIZE
 #else
 #define HUGE_BLOCK	0UL
 #endif
 
-/* Where is @addr, compared to a range? Smaller, greater or, with 0, inside. */
+/*
+ * Returns -1 if @addr is before the range, 0 if it is inside, 1 if it is after.
+ */
 static inline int execmem_compare(unsigned long addr, unsigned long start,
 				  size_t size)
 {
@@ -42,11 +44,13 @@ static inline int execmem_compare(unsigned long addr, unsigned long start,
 }
 
 /**
- * enum execmem_reason - why a block is what it is
- * @EXECMEM_AS_REQUESTED: it is what the type asks for
- * @EXECMEM_SMALL_START: it is small because little is used and memory is scarce
- * @EXECMEM_NOT_HUGE: there was no huge page, or vmalloc did not map one
- * @EXECMEM_NO_ROOM: there was not enough memory or no room for a whole granule
+ * enum execmem_reason - why a block is smaller, or mapped by smaller pages,
+ *	than the type asks for
+ * @EXECMEM_AS_REQUESTED: it is not
+ * @EXECMEM_SMALL_START: the pool starts with small blocks
+ * @EXECMEM_NOT_HUGE: there was no huge page, or vmalloc did not use one
+ * @EXECMEM_NO_ROOM: there was not enough memory or address space for a whole
+ *	block
  * @EXECMEM_SPLIT: the huge mapping was split when its permissions changed
  * @EXECMEM_NR_REASONS: number of reasons
  */
@@ -64,11 +68,13 @@ enum execmem_reason {
  * @allocs: chunks handed out
  * @frees: chunks taken back
  * @fills: successful fills
- * @grown: blocks mapped
+ * @grown: blocks added
  * @shrunk: blocks given back
- * @blocks: @grown by &enum execmem_reason
- * @failures: allocations that failed
- * @pred_flushes: predictor flushes
+ * @blocks: blocks added, by &enum execmem_reason
+ * @failures: failed allocations
+ * @pred_flushes: flushes of the branch predictors
+ *
+ * Protected by the pool's lock.
  */
 struct execmem_stats {
 	unsigned long allocs;
@@ -81,6 +87,7 @@ struct execmem_stats {
 	unsigned long pred_flushes;
 };
 
+/* Blocks that are not as the type asks for, except small ones at the start */
 static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
 {
 	return stats->blocks[EXECMEM_NOT_HUGE] +
@@ -88,25 +95,29 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
 }
 
 /**
- * struct execmem_pool - all memory of one type and of those merged into it
- * @name: for statistics; constant
- * @type: the type whose description this is; constant
- * @range: the type's description, which is read-only; constant
- * @shared: chunks share blocks; constant
+ * struct execmem_pool - memory of one type and of the types merged into it
+ * @name: name in statistics; constant
+ * @type: the type that is not merged; constant
+ * @range: description of @type; constant
+ * @shared: true if chunks share blocks; constant
  * @unit_shift: binary logarithm of the unit that blocks are cut into; constant
- * @hint: where a new block is tried first; constant
- * @grow_lock: held while a block is added, so that concurrent allocations wait
- *	for one new block instead of adding one each; taken before @lock
- * @lock: protects all members below and all chunks and blocks of the pool. A
- *	leaf apart from memory allocation's own locks: no hook, no permission
- *	change and no wait happens under it.
- * @chunks: all chunks, free or not, by address, see I1
- * @blocks: all blocks, in order of birth
- * @spare: the block without any live chunk, if there is one, see I6
+ * @hint: address that is tried first for a new block; constant
+ * @grow_lock: serializes adding blocks to a shared pool. Tasks that find no
+ *	free chunk wait for one new block, instead of adding one each. Taken
+ *	before @lock.
+ * @lock: protects the members below, and the chunks and blocks of the pool.
+ *	Under it, no hook is called, no permission is changed, and nothing
+ *	sleeps. Only locks of the memory allocator are taken under it.
+ * @chunks: all chunks, free or not, by address; see I1
+ * @blocks: all blocks, oldest first
+ * @spare: the block without chunks in use that is kept for the next allocation,
+ *	or %NULL; see I6. count_spare_pages() reads it without @lock.
  * @nr_blocks: number of @blocks
- * @nr_huge: blocks mapped by huge pages only
- * @nr_chunks: chunks that are not free
- * @reserved: sum of the sizes of @blocks, in bytes
+ * @nr_huge: number of blocks that are mapped by huge pages only
+ * @nr_chunks: number of chunks that are not free
+ * @reserved: sum of the sizes of @blocks in bytes. create_block() reads it
+ *	without @lock, since an outdated value only affects the size of a new
+ *	block.
  * @used: sum of the sizes of the chunks that are not free, in bytes
  * @stats: see &struct execmem_stats
  */
@@ -132,20 +143,23 @@ struct execmem_pool {
 };
 
 /**
- * struct execmem_block - memory that was mapped as a whole
- * @node: in the tree of all blocks, see mm/execmem_lookup.c
- * @rcu: for freeing the block
- * @list: in the pool's list; protected by the pool's lock
- * @pool: the owner; constant
- * @caller: who asked for the first chunk; constant
- * @start: first address; constant once mapped
- * @size: in bytes; constant once mapped
- * @huge: every part is mapped by a huge page; constant once mapped
- * @reason: whether it is what the type asks for; constant once mapped
+ * struct execmem_block - a range of addresses that was mapped as a whole
+ * @node: entry in the tree of all blocks, see mm/execmem_lookup.c. Changed
+ *	under the lock of that tree, read under RCU.
+ * @rcu: for freeing this after a grace period
+ * @list: entry in the pool's list of blocks; protected by the pool's lock
+ * @pool: the pool it belongs to; constant
+ * @caller: return address of the caller that needed it first; constant
+ * @start: first address; constant after it was mapped
+ * @size: size in bytes; constant after it was mapped
+ * @huge: true if all of it is mapped by huge pages; constant after it was
+ *	mapped
+ * @reason: see &enum execmem_reason; constant after it was mapped
  * @used: bytes in chunks that are not free; protected by the pool's lock
- * @starts: bitmap of the units that live chunks start at; written under the
- *	pool's lock, read under RCU
- * @ends: bitmap of the units that live chunks end with; as @starts
+ * @starts: bitmap with a bit for each unit, set if a live chunk starts there.
+ *	Written under the pool's lock, read under RCU.
+ * @ends: bitmap with a bit for each unit, set if it is the last unit of a live
+ *	chunk. Allocated together with @starts, and protected in the same way.
  */
 struct execmem_block {
 	struct latch_tree_node node;
@@ -163,11 +177,11 @@ struct execmem_block {
 };
 
 /**
- * enum execmem_state - what may be done with a chunk
+ * enum execmem_state - state of a chunk
  * @EXECMEM_FREE: can be handed out
- * @EXECMEM_OPEN: belongs to a caller and can be filled
- * @EXECMEM_SEALED: belongs to a caller and can only be freed
- * @EXECMEM_DYING: freed by its owner but not yet overwritten
+ * @EXECMEM_OPEN: in use, can be filled. Live.
+ * @EXECMEM_SEALED: in use, cannot be filled. Live.
+ * @EXECMEM_DYING: freed by its user, but not overwritten yet
  */
 enum execmem_state {
 	EXECMEM_FREE,
@@ -177,20 +191,23 @@ enum execmem_state {
 };
 
 /**
- * struct execmem_chunk - a part of a block, either free or handed out
- * @node: in the pool's tree
+ * struct execmem_chunk - a part of a block, either free or in use
+ * @node: entry in the pool's tree
  * @start: first address
- * @size: in bytes
- * @max_free: size of the largest free chunk in the subtree of @node
- * @block: the block; constant
+ * @size: size in bytes
+ * @max_free: size in bytes of the largest free chunk in the subtree of @node
+ * @block: the block that it is a part of; constant
  * @state: see &enum execmem_state
- * @type: what it was allocated for; meaningless while free
- * @caller: who allocated it; meaningless while free
- * @fills: fills in flight; the last one completes a free that came meanwhile
- * @seq: number of the latest free that gave addresses of this chunk back, see
- *	flush_predictors()
+ * @type: the type that was asked for; not valid while free
+ * @caller: return address of the caller; not valid while free
+ * @fills: number of fills in progress. If the chunk is freed meanwhile, the
+ *	last fill completes the free.
+ * @seq: latest sequence number of a free of any part of it, or of the mapping
+ *	of its block; see flush_predictors()
  *
- * All members are protected by the pool's lock.
+ * All members are protected by the pool's lock. The start, size and block of a
+ * chunk do not change while it is in use, so its user may read them without the
+ * lock.
  */
 struct execmem_chunk {
 	struct rb_node node;
@@ -205,18 +222,20 @@ struct execmem_chunk {
 	u64 seq;
 };
 
+/* Number of parts in the picture of a block */
 #define EXECMEM_MAP_PARTS	64
 
 /**
- * struct execmem_map - how full a block is
+ * struct execmem_map - picture of how full a block is
  * @start: first address of the block
  * @size: size of the block in bytes
- * @huge: the block is mapped by huge pages only
- * @caller: who asked for the block's first chunk
- * @nr_chunks: live chunks
- * @nr_units: units in the block
- * @nr_used: units in live chunks
- * @used: the same for each of the equal parts that the block is divided into
+ * @huge: true if the block is mapped by huge pages only
+ * @caller: return address of the caller that needed the block first
+ * @nr_chunks: number of live chunks
+ * @nr_units: number of units in the block
+ * @nr_used: number of units in live chunks
+ * @used: number of units in live chunks for each part of the block; the parts
+ *	have equal sizes, up to rounding
  */
 struct execmem_map {
 	unsigned long start;
@@ -229,7 +248,10 @@ struct execmem_map {
 	unsigned long used[EXECMEM_MAP_PARTS];
 };
 
-/* The units of one part; parts share a unit where there are less than parts. */
+/*
+ * The first unit of a part, and the first unit after it. If the block has fewer
+ * units than parts, several parts show the same unit.
+ */
 static inline unsigned long execmem_part_start(struct execmem_map *map,
 					       unsigned int part)
 {
@@ -245,7 +267,7 @@ static inline unsigned long execmem_part_end(struct execmem_map *map,
 
 /* === Small parts of a pool, for execmem_pool.c and execmem_check.c ======== */
 
-/* Smallest unit that a pool cuts its blocks into. */
+/* Size in bytes of the unit that a pool cuts its blocks into */
 static inline size_t execmem_unit(struct execmem_pool *pool)
 {
 	return (size_t)1 << pool->unit_shift;
@@ -256,6 +278,7 @@ static inline struct execmem_chunk *execmem_to_chunk(const struct rb_node *node)
 	return rb_entry(node, struct execmem_chunk, node);
 }
 
+/* A live chunk belongs to a caller. Only live chunks can be looked up. */
 static inline bool execmem_is_live(struct execmem_chunk *chunk)
 {
 	return chunk->state == EXECMEM_OPEN || chunk->state == EXECMEM_SEALED;
@@ -266,7 +289,9 @@ static inline size_t execmem_free_size(struct execmem_chunk *chunk)
 	return chunk->state == EXECMEM_FREE ? chunk->size : 0;
 }
 
-/* Size of the largest free chunk in the subtree of @node, which may be %NULL. */
+/*
+ * Size of the largest free chunk in the subtree of @node, which may be %NULL.
+ */
 static inline size_t execmem_max_free(struct rb_node *node)
 {
 	return node ? execmem_to_chunk(node)->max_free : 0;
@@ -293,7 +318,7 @@ static inline struct execmem_chunk *execmem_chunk_at(struct execmem_pool *pool,
 	return node ? execmem_to_chunk(node) : NULL;
 }
 
-/* A spare may double what the pool reserves, but not more. */
+/* A spare may double the memory that the pool reserves, but not more. */
 static inline bool execmem_can_be_spare(struct execmem_block *block)
 {
 	struct execmem_pool *pool = block->pool;
@@ -309,7 +334,7 @@ static inline bool execmem_can_be_spare(struct execmem_block *block)
 struct execmem_pool *execmem_pool_of(enum execmem_type type);
 const char *execmem_type_name(enum execmem_type type);
 
-/* The pool of a type, or %NULL for one that is merged into another type. */
+/* The pool of a type, or %NULL if the type is merged into another one */
 static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 {
 	struct execmem_pool *pool = execmem_pool_of(type);

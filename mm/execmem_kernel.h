@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the allocator of dynamic kernel code takes from the rest of the kernel.
+ * Everything that the execmem allocator uses from the rest of the kernel.
  *
- * This is the only header that tools/testing/execmem/ replaces to build the
- * allocator in user space. Its version has the same include guard.
+ * tools/testing/execmem/ builds the allocator in user space. Its version of
+ * this header has the same include guard, and is the only one that it replaces.
  */
 #ifndef _MM_EXECMEM_KERNEL_H
 #define _MM_EXECMEM_KERNEL_H
@@ -31,13 +31,13 @@
 #include <linux/spinlock.h>
 #include <trace/events/execmem.h>
 
-/* The user space build counts the tree nodes that an operation looks at. */
+/* In user space, this counts the tree nodes that an operation visits. */
 static inline void execmem_count_visit(void) {}
 
 /*
- * Report a caller's mistake. A test that makes one on purpose counts the
- * reports instead, so that a warning on the console of a test run is always a
- * failure.
+ * Report an error of a caller by a warning, once. KUnit tests make such errors
+ * on purpose. For them the reports are counted instead, so that any warning
+ * during a test run is a failure.
  */
 extern unsigned int execmem_test_reports;
 extern bool execmem_test_running;

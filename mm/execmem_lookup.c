@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From an address to what is allocated there, without locks.
+ * Lookup of the block and the chunk at an address, without locks.
  *
- * Unwinders and NMI handlers may ask at any time, also while the CPU they
- * interrupted changes the very thing they ask about, so a reader never waits
- * for a writer. All blocks are in a latched tree, of which one copy is whole at
- * any time, and are freed after a grace period. The live chunks of a block are
- * marked in two bitmaps with a bit for each unit: where one starts and where one
- * ends. Between the marks of a chunk there are no others, so for an address in
- * a chunk that stays, the last start before it and the first end after that are
- * right, whatever happens to other chunks meanwhile.
+ * execmem_lookup() may be called from an NMI that interrupts a change of the
+ * same data on the same CPU, so a reader must never wait for a writer. All
+ * blocks are in a latched tree: there are two copies of it, and one of them is
+ * always consistent. Blocks are freed after a grace period.
+ *
+ * Live chunks are marked in two bitmaps of the block, with one bit for each
+ * unit: in one where a chunk starts, in the other where a chunk ends. Between
+ * the start and the end of a live chunk there are no other marks. So for an
+ * address in a chunk that stays live, the last start before it and the first
+ * end after that start are those of the chunk, even if other chunks are
+ * allocated or freed during the lookup.
  */
 
 #include "execmem_internal.h"
 
-/* Written under execmem_blocks_lock, read under RCU. */
+/*
+ * All blocks of all pools. Written under execmem_blocks_lock, read under RCU.
+ */
 static struct latch_tree_root execmem_blocks;
-/* Taken and released inside single operations. */
+/*
+ * Taken for single operations on the tree, so no other lock is taken under it.
+ */
 static DEFINE_SPINLOCK(execmem_blocks_lock);
 
 #define to_block(n) container_of(n, struct execmem_block, node)
@@ -39,7 +46,7 @@ static const struct latch_tree_ops block_ops = {
 	.comp = compare_block,
 };
 
-/* Number of the unit of @block that @addr is in. */
+/* Index of the unit of @block that contains @addr */
 static unsigned long unit_at(struct execmem_block *block, unsigned long addr)
 {
 	return (addr - block->start) >> block->pool->unit_shift;
@@ -52,10 +59,10 @@ static unsigned long nr_units(struct execmem_block *block)
 
 /**
  * execmem_marks_alloc - allocate the bitmaps of a block
- * @block: the block; its size is known
+ * @block: the block; its size is set
  *
  * Context: Process context, may sleep.
- * Return: true, or false when there is no memory
+ * Return: true, or false if there is no memory
  */
 bool execmem_marks_alloc(struct execmem_block *block)
 {
@@ -70,10 +77,10 @@ bool execmem_marks_alloc(struct execmem_block *block)
 }
 
 /**
- * execmem_block_publish - let readers find a block
- * @block: the block; mapped, and without live chunks
+ * execmem_block_publish - add a block to the tree of blocks
+ * @block: the block; mapped, without chunks
  *
- * Context: Process context.
+ * Context: Process context, takes the lock of the tree.
  */
 void execmem_block_publish(struct execmem_block *block)
 {
@@ -83,10 +90,10 @@ void execmem_block_publish(struct execmem_block *block)
 }
 
 /**
- * execmem_block_withdraw - make a block impossible to find
- * @block: the block, without live chunks
+ * execmem_block_withdraw - remove a block from the tree of blocks
+ * @block: the block; without live chunks
  *
- * Context: Process context.
+ * Context: Process context, takes the lock of the tree.
  */
 void execmem_block_withdraw(struct execmem_block *block)
 {
@@ -105,8 +112,8 @@ static void free_block_rcu(struct rcu_head *rcu)
 }
 
 /**
- * execmem_block_free - free a block that was withdrawn
- * @block: the block; its memory is given back already
+ * execmem_block_free - free the description of a block after a grace period
+ * @block: the block; withdrawn and unmapped
  *
  * Context: Any.
  */
@@ -115,7 +122,7 @@ void execmem_block_free(struct execmem_block *block)
 	call_rcu(&block->rcu, free_block_rcu);
 }
 
-/* Context: under RCU, which also keeps the block from being freed. */
+/* Find the block at an address. RCU keeps the block from being freed. */
 static struct execmem_block *block_at(unsigned long addr)
 {
 	struct latch_tree_node *node;
@@ -129,7 +136,8 @@ static struct execmem_block *block_at(unsigned long addr)
  * @addr: any address
  *
  * Context: Any, including NMI.
- * Return: the pool, which never goes away, or %NULL
+ * Return: the pool, or %NULL if the address is in no block. Pools are never
+ *	freed.
  */
 struct execmem_pool *execmem_pool_at(unsigned long addr)
 {
@@ -144,8 +152,10 @@ struct execmem_pool *execmem_pool_at(unsigned long addr)
 }
 
 /**
- * execmem_mark_live - let readers find a chunk
- * @chunk: the chunk; its size is final
+ * execmem_mark_live - let execmem_lookup() find a chunk
+ * @chunk: the chunk, with its final size
+ *
+ * Context: The pool's lock is held.
  */
 void execmem_mark_live(struct execmem_chunk *chunk)
 {
@@ -154,14 +164,19 @@ void execmem_mark_live(struct execmem_chunk *chunk)
 	lockdep_assert_held(&block->pool->lock);
 
 	set_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
-	/* Who sees the start sees the end, pairs with read_marks(). */
+	/*
+	 * Set the end before the start: a reader that sees the start also sees
+	 * the end. Pairs with the first smp_rmb() in read_marks().
+	 */
 	smp_mb__before_atomic();
 	set_bit(unit_at(block, chunk->start), block->starts);
 }
 
 /**
- * execmem_mark_dead - make a chunk impossible to find
+ * execmem_mark_dead - keep execmem_lookup() from finding a chunk
  * @chunk: the chunk
+ *
+ * Context: The pool's lock is held.
  */
 void execmem_mark_dead(struct execmem_chunk *chunk)
 {
@@ -170,16 +185,21 @@ void execmem_mark_dead(struct execmem_chunk *chunk)
 	lockdep_assert_held(&block->pool->lock);
 
 	clear_bit(unit_at(block, chunk->start), block->starts);
-	/* Who misses the end misses the start, pairs with read_marks(). */
+	/*
+	 * Clear the start before the end: a reader that does not see the end
+	 * any more does not see the start either. Pairs with the second
+	 * smp_rmb() in read_marks().
+	 */
 	smp_mb__after_atomic();
 	clear_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
 }
 
 /**
- * execmem_is_marked - can readers find a chunk?
- * @chunk: the chunk, of a pool whose lock is held
+ * execmem_is_marked - can execmem_lookup() find a chunk?
+ * @chunk: the chunk
  *
- * Return: true when its first and its last unit are marked
+ * Context: The pool's lock is held.
+ * Return: true if its first and its last unit are marked, else false
  */
 bool execmem_is_marked(const struct execmem_chunk *chunk)
 {
@@ -195,7 +215,8 @@ bool execmem_is_marked(const struct execmem_chunk *chunk)
  * execmem_count_marks - number of marks in a block
  * @block: the block
  *
- * Return: how many starts and ends of live chunks are marked
+ * Context: The pool's lock is held.
+ * Return: number of marks in both bitmaps; two for each live chunk
  */
 unsigned long execmem_count_marks(struct execmem_block *block)
 {
@@ -207,18 +228,21 @@ unsigned long execmem_count_marks(struct execmem_block *block)
 
 static unsigned long last_mark(const unsigned long *map, unsigned long nr)
 {
-	/* Marks come and go meanwhile; readers look again, or miss some. */
+	/*
+	 * Writers change the bitmap concurrently. Callers check the result
+	 * again, or accept that chunks are missed.
+	 */
 	return data_race(find_last_bit(map, nr));
 }
 
 static unsigned long next_mark(const unsigned long *map, unsigned long nr,
 			       unsigned long from)
 {
-	/* As in last_mark() */
+	/* See last_mark(). */
 	return data_race(find_next_bit(map, nr, from));
 }
 
-/* Find the live chunk that unit number @unit is in. */
+/* Find the first and the last unit of the live chunk that @unit is in. */
 static bool read_marks(struct execmem_block *block, unsigned long unit,
 		       unsigned long *first, unsigned long *last)
 {
@@ -227,15 +251,18 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 	*first = last_mark(block->starts, unit + 1);
 	if (*first > unit)
 		return false;
-	/* The end is set before the start, see execmem_mark_live(). */
+	/*
+	 * The start was seen, so the end can be seen: see execmem_mark_live().
+	 */
 	smp_rmb();
 	*last = next_mark(block->ends, nr, *first);
 	if (*last < unit || *last >= nr)
 		return false;
 	/*
-	 * The start is cleared before the end, see execmem_mark_dead(). If it
-	 * is still there, or there again, and no other is before the end, both
-	 * are of one chunk.
+	 * Check that this start and this end belong to the same chunk. If the
+	 * chunk was freed, its start was cleared before its end, see
+	 * execmem_mark_dead(). So if the start is still set, or set again, and
+	 * there is no other start before the end, they belong together.
 	 */
 	smp_rmb();
 	return test_bit(*first, block->starts) &&
@@ -262,7 +289,7 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area)
 	return found;
 }
 
-/* Add what the units from @first to @last hold to the parts of the map. */
+/* Add a live chunk, from unit @first to unit @last, to the picture. */
 static void draw_chunk(struct execmem_map *map, unsigned long first,
 		       unsigned long last)
 {
@@ -278,7 +305,10 @@ static void draw_chunk(struct execmem_map *map, unsigned long first,
 	}
 }
 
-/* Context: under RCU. What is allocated or freed meanwhile may be missing. */
+/*
+ * Draw the live chunks of a block. Called under RCU, without the pool's lock.
+ * Chunks that are allocated or freed concurrently may be missing.
+ */
 static void draw_block(struct execmem_block *block, struct execmem_map *map)
 {
 	unsigned long nr = nr_units(block), first, last = 0;
@@ -302,13 +332,14 @@ static void draw_block(struct execmem_block *block, struct execmem_map *map)
 }
 
 /**
- * execmem_pool_map - draw how full a block is
+ * execmem_pool_map - draw a picture of the next block
  * @pool: the pool
- * @addr: where to start
- * @map: where to draw the first block of @pool that begins at @addr or behind
+ * @addr: address to start from
+ * @map: filled with the picture of the first block that starts at @addr or
+ *	after it
  *
- * Context: Process context.
- * Return: false when there is no such block
+ * Context: Process context, takes the pool's lock.
+ * Return: true, or false if there is no such block
  */
 bool execmem_pool_map(struct execmem_pool *pool, unsigned long addr,
 		      struct execmem_map *map)

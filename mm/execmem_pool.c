@@ -1,94 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pools of memory for dynamic kernel code and its data: blocks are cut into
- * chunks, which are handed out, filled and freed.
+ * Pools of executable memory: blocks are cut into chunks, which are handed out,
+ * filled and freed.
  */
 
 /**
  * DOC: execmem
  *
- * Callers name a type, that is what the memory is for. The architecture's table
- * (&struct execmem_range) turns it into behaviour. Each type has a pool, unless
- * the table merges it into another one. A pool maps *blocks* and hands out
- * *chunks*. In a shared pool many chunks are cut from one block, which is
- * usually a huge page; otherwise each chunk has a block of its own, whose
- * permissions the caller manages.
+ * Callers name the type of memory they need. The architecture's table (&struct
+ * execmem_range) describes each type. A type has a pool, unless the table
+ * merges it into another type. A pool maps *blocks* and hands out *chunks*. In
+ * a shared pool, many chunks are cut from one block, which is usually mapped by
+ * one huge page. In other pools, each chunk is a block of its own, and the
+ * caller manages its permissions.
  *
- * A block of a shared pool is filled with trapping bytes, or with zeroes for data,
- * and gets its final permissions as a whole before its first chunk is handed out.
- * It keeps them until it is given back as a whole. Read-only chunks are written by
- * execmem_fill() only, through a separate temporary mapping that the
- * architecture provides, and never again after execmem_seal(). Text patching
- * (text_poke() and the like) has its own rules and does not ask.
+ * A block of a shared pool is filled with trapping instructions, or with zeroes
+ * for data. Then the whole block gets its final permissions, before its first
+ * chunk is handed out. They do not change until the whole block is given back.
+ * execmem_fill() writes to read-only chunks through a temporary mapping that
+ * the architecture provides. After execmem_seal() it refuses to. Text patching
+ * of live code (text_poke() and similar functions) does not involve the
+ * allocator.
  *
- * Invariants, whenever the pool's lock is free:
+ * These invariants hold whenever the pool's lock is free:
  *
- * I1. The chunks of a block tile it: no gap, no overlap, none reaches outside.
+ * I1. The chunks of a block cover all of it, do not overlap, and do not extend
+ *     beyond it.
  * I2. Two neighbouring chunks of a block are never both free.
  * I3. max_free of a chunk is the size of the largest free chunk in its subtree.
- * I4. In a shared pool all starts and sizes are multiples of the alignment.
- * I5. The used bytes of a block are those of its chunks that are not free, and
- *     the counters of a pool are the sums over its blocks.
- * I6. At most one block has no chunk in use. It is the spare, is as large as the
- *     granularity, and is kept only while the others reserve at least as much.
- * I7. Blocks do not overlap. A block can be found by address as long as any of
+ * I4. Addresses and sizes of chunks are multiples of the pool's unit: the
+ *     alignment of a shared type, otherwise a page.
+ * I5. The used bytes of a block are those of its chunks that are not free. The
+ *     counters of a pool are the sums over its blocks.
+ * I6. At most one block has no chunk in use. It is the spare. It is as large as
+ *     the granularity, and the other blocks reserve at least as much memory.
+ * I7. Blocks do not overlap. A block can be found by its address while any of
  *     its chunks is in the pool's tree.
- * I8. A free chunk of a shared pool holds trapping bytes, as far as the type
- *     has any.
- * I9. The permissions of a shared block change before its first chunk is handed
- *     out and after its last one was invalidated, never in between, and always
- *     as a whole. Of a type with a seal hook, whose blocks are not huge, a chunk
- *     is read-only from execmem_seal() until it is invalidated.
+ * I8. A free chunk of executable memory in a shared pool consists of trapping
+ *     instructions.
+ * I9. The permissions of a shared block change only before its first chunk is
+ *     handed out and after its last chunk was invalidated, and always for the
+ *     whole block. Types with a seal hook are an exception: their blocks are
+ *     not huge, and a chunk is read-only from execmem_seal() until it is
+ *     invalidated.
  * I10. Exactly the live chunks of a block are marked for execmem_lookup().
  *
- * execmem_pool_check() verifies I1 to I7 and I10, I7 within one pool only, and
- * the KUnit suite I8 and I9.
+ * execmem_pool_check() verifies I1 to I7 and I10. It verifies I7 within one
+ * pool only. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
- * the largest free size: the lowest free chunk that fits, the chunk at an
- * address and the neighbours of a chunk are each one descent at most. Chunks
- * are placed at the lowest address that fits, so that the blocks at the high
- * end become empty.
+ * the largest free size. The lowest free chunk that fits, the chunk at an
+ * address, and the neighbours of a chunk are found by one descent each. A chunk
+ * is placed at the lowest address that fits, so that the blocks at the high end
+ * become empty.
  *
- * How much a shared pool can waste. Chunks do not move, so in the worst case one
- * chunk of the smallest size is left in every block:
+ * Chunks do not move, so a shared pool can waste memory. In the worst case, one
+ * chunk of the smallest size is left in every block. These are the limits:
  *
- * F1. Every block but the spare has a chunk in use, so there are at most as
- *     many blocks as chunks, and one more.
- * F2. By I2 there is at most one free chunk before each chunk in use and one at
- *     the end of each block. A block is added for @size bytes only when no free
- *     chunk has as many, so at that moment less than (chunks + blocks) * @size
- *     bytes are free.
- * F3. What is free in a block with a single chunk is in two pieces at most, so
- *     the larger one has at least half of it: a request for no more than that is
- *     served from there, and the pool does not grow while such blocks are left.
+ * F1. Every block except the spare has a chunk in use. So there is at most one
+ *     block more than there are chunks.
+ * F2. By I2, there is at most one free chunk before each chunk in use, and one
+ *     at the end of each block. A block is added for a request of @size bytes
+ *     only if no free chunk is that large. So at that moment less than (chunks
+ *     + blocks) * @size bytes are free. For a request with a larger alignment
+ *     than the pool's unit, @size includes (alignment - unit).
+ * F3. If one chunk is left in a block, the rest of the block is in at most two
+ *     free chunks, and the larger one has at least half of it. A request that
+ *     is not larger is served from there, so it does not make the pool grow.
  *
  * Lock order:
  *
- * 1. text_mutex, by callers only
+ * 1. text_mutex, if the caller holds it
  * 2. grow_lock of a pool
- * 3. lock of a pool, or the lock of the tree of blocks, never both
+ * 3. lock of a pool, or the lock of the tree of blocks, but never both
  *
  * grow_lock
- *     Serializes adding blocks. Memory is allocated and mapped, and permissions
- *     are changed, but no text is patched, so a caller may hold text_mutex.
+ *     Serializes adding blocks. Under it, memory is allocated and mapped, and
+ *     permissions are changed. No text is patched, so the caller may hold
+ *     text_mutex.
  * lock
- *     Protects the chunks, the blocks and the numbers of the pool. Nothing
- *     that waits, patches text or changes permissions is done under it.
- * the lock of the tree of blocks
+ *     Protects the chunks, the blocks and the counters of the pool. Nothing
+ *     that sleeps, patches text or changes permissions is done under it.
+ * lock of the tree of blocks
  *     Serializes changes of the tree. It is taken and released in
  *     execmem_block_publish() and execmem_block_withdraw().
  *
- * Freeing a chunk takes the pool's lock only and allocates nothing itself, but
- * giving back a block of small pages changes permissions, which may split huge
- * pages of the direct map. The hooks for fill and free take text_mutex on some
- * architectures, hence a caller of these must not hold it. execmem_lookup() takes
- * no lock.
+ * The hooks for fill and free take text_mutex on some architectures, so callers
+ * of execmem_fill() and execmem_free() must not hold it. execmem_free()
+ * allocates nothing itself. However, giving back a block of base pages changes
+ * permissions, which may split huge pages of the direct map. execmem_lookup()
+ * takes no lock.
  *
- * What fails: no huge page means a block of base pages, and a smaller one if
- * need be; no memory or address space means %NULL; a chunk that cannot be
- * invalidated or a block whose permissions cannot be restored is leaked and
- * reported, because reusing it would not be safe.
+ * Errors: if no huge page is available, a block of base pages is used, and a
+ * smaller block if there is no memory for that. If there is no memory or no
+ * address space at all, the allocation returns %NULL. A chunk that cannot be
+ * invalidated, and a block whose permissions cannot be restored, are reported
+ * and never used again, since their contents or permissions are unknown.
  */
 
 #include "execmem_internal.h"
@@ -96,8 +103,10 @@
 static struct kmem_cache *chunk_cache __ro_after_init;
 
 /*
- * Sequence numbers of frees and of new blocks, for all pools together. When
- * predictors are flushed, flushed_seq becomes what last_seq was just before.
+ * Each free of a chunk and each new block gets a sequence number, in all pools
+ * together. last_seq is the latest number. flushed_seq is what last_seq was
+ * before the latest flush of the branch predictors began: they hold no
+ * predictions from code that was freed with this number or a lower one.
  */
 static atomic64_t last_seq = ATOMIC64_INIT(0);
 static atomic64_t flushed_seq = ATOMIC64_INIT(0);
@@ -106,13 +115,15 @@ DEFINE_STATIC_CALL_NULL(execmem_pred_flush, execmem_pred_flush);
 DEFINE_STATIC_KEY_FALSE(execmem_pred_flush_enabled);
 
 /**
- * struct execmem_request - one allocation on its way through the allocator
- * @type: what the memory is for
- * @caller: who asks for it
- * @size: in bytes, rounded up
- * @align: in bytes, not less than the pool's
- * @nodes: chunk nodes allocated before locks are taken
- * @nr_nodes: number of @nodes left
+ * struct execmem_request - parameters of one allocation
+ * @type: what the memory is used for
+ * @caller: return address of the caller, for debugging
+ * @size: size in bytes, rounded up to the pool's unit
+ * @align: alignment in bytes, not less than the pool's unit
+ * @nodes: chunk descriptions that were allocated before locks were taken
+ * @nr_nodes: number of @nodes that are not used yet
+ *
+ * Local to the task that allocates.
  */
 struct execmem_request {
 	enum execmem_type type;
@@ -145,7 +156,10 @@ static struct execmem_chunk *live_chunk_from(struct execmem_pool *pool,
 	return chunk && chunk->start == addr ? chunk : NULL;
 }
 
-/* Find the free chunk of at least @size bytes that has the lowest address. */
+/*
+ * Find the free chunk of at least @size bytes with the lowest address. max_free
+ * tells whether a subtree has one, so this is one descent.
+ */
 static struct execmem_chunk *find_free(struct execmem_pool *pool, size_t size)
 {
 	struct rb_node *node = pool->chunks.rb_node;
@@ -166,23 +180,24 @@ static struct execmem_chunk *find_free(struct execmem_pool *pool, size_t size)
 	return node ? execmem_to_chunk(node) : NULL;
 }
 
+/* Update max_free after the size or the state of a chunk changed. */
 static void update_max_free(struct execmem_chunk *chunk)
 {
 	chunk_augment.propagate(&chunk->node, NULL);
 }
 
-/* Add a chunk in a place of the tree where there is none at its address. */
+/* Add a chunk to the tree as the child of @parent that @link points to. */
 static void link_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 		       struct rb_node *parent, struct rb_node **link)
 {
 	chunk->max_free = execmem_free_size(chunk);
 	rb_link_node(&chunk->node, parent, link);
-	/* Rotations copy max_free, so it has to be right before they happen. */
+	/* Rebalancing copies max_free between nodes, so update it before. */
 	chunk_augment.propagate(parent, NULL);
 	rb_insert_augmented(&chunk->node, &pool->chunks, &chunk_augment);
 }
 
-/* Add the only chunk of a new block. */
+/* Add the only chunk of a new block to the tree. */
 static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	struct rb_node **link = &pool->chunks.rb_node, *parent = NULL;
@@ -198,14 +213,17 @@ static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	link_chunk(pool, chunk, parent, link);
 }
 
-/* As in link_chunk(), max_free of all chunks has to be right before. */
+/* Remove and free a chunk. As in link_chunk(), update max_free before. */
 static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	rb_erase_augmented(&chunk->node, &pool->chunks, &chunk_augment);
 	kmem_cache_free(chunk_cache, chunk);
 }
 
-/* Cut @chunk after @size bytes. The rest is free, and is returned. */
+/*
+ * Cut a chunk after @size bytes and return the rest, which is a free chunk.
+ * Uses one of @req's nodes.
+ */
 static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk,
 					 size_t size, struct execmem_request *req)
@@ -224,7 +242,7 @@ static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 	chunk->size = size;
 	update_max_free(chunk);
 
-	/* The successor's place is known without another search. */
+	/* The rest comes right after @chunk: leftmost in its right subtree */
 	while (*link) {
 		execmem_count_visit();
 		parent = *link;
@@ -234,7 +252,7 @@ static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
 	return rest;
 }
 
-/* Turn a part of a free chunk, from @offset on, into a chunk in use. */
+/* Hand out @req->size bytes of a free chunk, @offset bytes after its start. */
 static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk,
 					 size_t offset, struct execmem_request *req)
@@ -262,13 +280,14 @@ static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 	return chunk;
 }
 
+/* Chunks of different blocks are not merged, even if they are adjacent. */
 static bool can_merge(struct execmem_chunk *chunk, struct rb_node *neighbour)
 {
 	return neighbour && execmem_to_chunk(neighbour)->state == EXECMEM_FREE &&
 		execmem_to_chunk(neighbour)->block == chunk->block;
 }
 
-/* Add @next, the free right neighbour, to the free @chunk. */
+/* Merge two free chunks; @next follows @chunk and is removed. */
 static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			 struct execmem_chunk *next)
 {
@@ -278,7 +297,10 @@ static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	remove_chunk(pool, next);
 }
 
-/* Make a chunk free that is not in use any more. Returns what it became. */
+/*
+ * Mark an invalidated chunk as free, and merge it with free neighbours. Returns
+ * the free chunk that it is now a part of.
+ */
 static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 					struct execmem_chunk *chunk)
 {
@@ -307,9 +329,9 @@ static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 /* === Blocks =============================================================== */
 
 /*
- * Free chunks start at multiples of the pool's unit. For a larger alignment
- * look for enough room to align within, rather than trying one chunk after the
- * other.
+ * How large a free chunk to look for. Free chunks start at any multiple of the
+ * pool's unit. For a larger alignment, look for one that has room at any start
+ * address. This misses some chunks that would fit, but needs only one descent.
  */
 static size_t size_to_find(struct execmem_pool *pool,
 			   struct execmem_request *req)
@@ -317,14 +339,14 @@ static size_t size_to_find(struct execmem_pool *pool,
 	return req->size + req->align - execmem_unit(pool);
 }
 
-/* A block begins at a page at least, so its first chunk is aligned as well. */
+/* A block starts at a page boundary, so its first chunk is page aligned. */
 static size_t size_to_map(struct execmem_pool *pool,
 			  struct execmem_request *req)
 {
 	return req->align <= PAGE_SIZE ? req->size : size_to_find(pool, req);
 }
 
-/* Map memory that serves the request and register its addresses. */
+/* Map a block that is large enough for the request, and make it findable. */
 static struct execmem_block *create_block(struct execmem_pool *pool,
 					  struct execmem_request *req)
 {
@@ -332,7 +354,10 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 
 	if (!block)
 		return NULL;
-	/* What refers to memory is its user, not our books. */
+	/*
+	 * Do not scan this for pointers: kmemleak would take block->start for a
+	 * reference by the user of the memory, and miss leaks.
+	 */
 	kmemleak_ignore(block);
 	block->pool = pool;
 	block->caller = req->caller;
@@ -346,6 +371,7 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 	return block;
 }
 
+/* Give back blocks that were detached from their pools. */
 static void destroy_blocks(struct list_head *blocks)
 {
 	struct execmem_block *block, *tmp;
@@ -353,7 +379,7 @@ static void destroy_blocks(struct list_head *blocks)
 	list_for_each_entry_safe(block, tmp, blocks, list) {
 		trace_execmem_shrink(block->pool->type, block->start,
 				     block->size, block->huge);
-		/* Before the addresses can belong to somebody else */
+		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
 		if (!execmem_block_unmap(block))
 			execmem_report("cannot reset permissions, %zu bytes leaked\n",
@@ -362,7 +388,7 @@ static void destroy_blocks(struct list_head *blocks)
 	}
 }
 
-/* Make a new block part of the pool. Returns its only chunk, which is free. */
+/* Add a new block to the pool and return its only chunk, which is free. */
 static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 					  struct execmem_block *block,
 					  struct execmem_request *req)
@@ -371,7 +397,10 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 
 	lockdep_assert_held(&pool->lock);
 
-	/* Other code may have run at these addresses, as after a free. */
+	/*
+	 * Other code may have been at these addresses before they were mapped.
+	 * The sequence number treats this like a free.
+	 */
 	*chunk = (struct execmem_chunk) {
 		.start = block->start,
 		.size = block->size,
@@ -389,7 +418,9 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	return chunk;
 }
 
-/* Take a block without any chunk in use out of the pool. */
+/*
+ * Move a block from the pool to @unused; @chunk is its only chunk and is free.
+ */
 static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			 struct list_head *unused)
 {
@@ -408,9 +439,9 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 }
 
 /*
- * Move what the pool need not keep to @unused, now that the block of @chunk may be
- * empty. A pool in use keeps one empty block, so that the next allocation need not
- * map one; a pool that is not in use keeps none.
+ * After @chunk was freed, its block may be empty. Keep it as the pool's spare,
+ * so that the next allocation need not map a block, or move it to @unused. Also
+ * move the spare to @unused if the pool has become too small to keep one.
  */
 static void detach_unused(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk, struct list_head *unused)
@@ -430,12 +461,14 @@ static void detach_unused(struct execmem_pool *pool,
 
 /* === Allocation =========================================================== */
 
+/* With CONFIG_EXECMEM_DEBUG, verify the invariants. */
 static void check_if_debugging(struct execmem_pool *pool)
 {
 	if (IS_ENABLED(CONFIG_EXECMEM_DEBUG))
 		WARN_ON_ONCE(execmem_pool_check(pool));
 }
 
+/* Allocate chunk descriptions before the pool's lock is taken. */
 static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
 {
 	while (req->nr_nodes < nr) {
@@ -455,13 +488,13 @@ static void release_nodes(struct execmem_request *req)
 		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
 }
 
-/* Serve a request from the blocks there are. */
+/* Allocate from the existing blocks; %NULL if no free chunk is large enough */
 static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 					struct execmem_request *req)
 {
 	struct execmem_chunk *chunk;
 
-	/* One node for the rest, one more for what alignment may skip */
+	/* For the rest of the chunk, and for a part that alignment skips */
 	if (!reserve_nodes(req, req->align > execmem_unit(pool) ? 2 : 1))
 		return NULL;
 
@@ -475,9 +508,10 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 }
 
 /*
- * Where in a new block the first chunk goes, so that its address is not known as
- * soon as the block's is. What is skipped is used by the chunks to come, and is
- * at most a quarter so that large ones still fit behind.
+ * Offset of the first chunk in a new block. It is random, so that the address
+ * of the block does not reveal that of the chunk. Later chunks use the memory
+ * that is skipped. This is at most a quarter of the block, so that large chunks
+ * still fit after it.
  */
 static size_t first_offset(struct execmem_block *block,
 			   struct execmem_request *req)
@@ -491,7 +525,7 @@ static size_t first_offset(struct execmem_block *block,
 	return offset + round_down(get_random_u32_below(room + 1), req->align);
 }
 
-/* Serve a request from a new block. */
+/* Add a block and allocate from it. */
 static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 				       struct execmem_request *req)
 {
@@ -501,7 +535,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 	if (pool->shared)
 		lockdep_assert_held(&pool->grow_lock);
 
-	/* For the block's first chunk, what is skipped, and the rest */
+	/* For the part before the chunk, the chunk itself, and the rest */
 	if (!reserve_nodes(req, 3))
 		return NULL;
 	block = create_block(pool, req);
@@ -515,6 +549,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 	return chunk;
 }
 
+/* Allocate from the existing blocks, or else from a new one. */
 static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 					 struct execmem_request *req)
 {
@@ -528,7 +563,7 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 		return chunk;
 
 	mutex_lock(&pool->grow_lock);
-	/* Somebody else may have added a block while this one waited. */
+	/* Another task may have added a block while this one waited. */
 	chunk = take_chunk(pool, req);
 	if (!chunk)
 		chunk = grow_pool(pool, req);
@@ -537,9 +572,13 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 }
 
 /*
- * Make sure that no CPU holds predictions from a former user of addresses whose
- * last free was numbered @seq. Everything numbered before the flush begins is
- * covered by it, whichever pool it was in.
+ * Ensure that no CPU has predictions from code that was freed with sequence
+ * number
+ * @seq or a lower one. Returns true if predictors were flushed.
+ *
+ * The flush covers all numbers up to last_seq as it was before the flush began.
+ * Concurrent flushes may complete in any order, so flushed_seq only ever
+ * increases.
  */
 static bool flush_predictors(u64 seq)
 {
@@ -559,6 +598,7 @@ static bool flush_predictors(u64 seq)
 	return true;
 }
 
+/* A size that neither address range has room for */
 static bool size_is_too_large(const struct execmem_range *range, size_t size)
 {
 	return size > max(range->end - range->start,
@@ -573,13 +613,13 @@ static void count_failure(struct execmem_pool *pool)
 }
 
 /**
- * execmem_pool_alloc_caller - allocate from a certain pool for a caller
+ * execmem_pool_alloc_caller - allocate from a pool on behalf of a caller
  * @pool: the pool
- * @type: what the memory is for
- * @size: in bytes
- * @align: in bytes, a power of two
- * @flush: flush branch predictors where the addresses may have held other code
- * @caller: the address in the code that asks for it
+ * @type: what the memory is used for
+ * @size: size in bytes
+ * @align: alignment in bytes, a power of two
+ * @flush: flush branch predictors if the addresses may have held other code
+ * @caller: return address of the caller, for debugging
  *
  * Context: As execmem_alloc().
  * Return: as execmem_alloc()
@@ -598,7 +638,7 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 	req.size = round_up(size, execmem_unit(pool));
 	req.align = max(align, execmem_unit(pool));
 
-	/* Where all addresses are in the range, only rounding up can overflow. */
+	/* If the range is the whole address space, rounding up can overflow. */
 	chunk = size_is_too_large(pool->range, size) || req.size < size ? NULL :
 		alloc_chunk(pool, &req);
 	release_nodes(&req);
@@ -608,7 +648,7 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 		return NULL;
 	}
 
-	/* The chunk has its owner, so nothing can be freed there meanwhile. */
+	/* The chunk is in use now, so its sequence number cannot change. */
 	flushed = flush && flush_predictors(chunk->seq);
 	if (flushed) {
 		spin_lock(&pool->lock);
@@ -622,12 +662,12 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 }
 
 /**
- * execmem_pool_alloc - as execmem_pool_alloc_caller(), for the function it is in
+ * execmem_pool_alloc - allocate from a pool, for tests
  * @pool: the pool
- * @type: what the memory is for
- * @size: in bytes
- * @align: in bytes, a power of two
- * @flush: flush branch predictors where the addresses may have held other code
+ * @type: what the memory is used for
+ * @size: size in bytes
+ * @align: alignment in bytes, a power of two
+ * @flush: flush branch predictors if the addresses may have held other code
  *
  * Context: As execmem_alloc().
  * Return: as execmem_alloc()
@@ -650,6 +690,7 @@ static int fill_memory(const struct execmem_range *range, void *dst,
 	return 0;
 }
 
+/* Overwrite a freed chunk, so that its old contents cannot be executed. */
 static int invalidate_chunk(struct execmem_pool *pool,
 			    struct execmem_chunk *chunk)
 {
@@ -657,7 +698,7 @@ static int invalidate_chunk(struct execmem_pool *pool,
 
 	lockdep_assert_not_held(&pool->lock);
 
-	/* A block of its own goes back to the page allocator right away. */
+	/* A chunk that is a whole block is unmapped when it is freed. */
 	if (!pool->shared)
 		return 0;
 	if (pool->range->invalidate)
@@ -666,7 +707,10 @@ static int invalidate_chunk(struct execmem_pool *pool,
 	return 0;
 }
 
-/* Keep the chunk that is to be filled from being reused until unpin_chunk(). */
+/*
+ * Find the chunk to fill, and keep it from being reused until unpin_chunk().
+ * Returns %NULL if the range is not inside one chunk that can be filled.
+ */
 static struct execmem_chunk *pin_chunk(struct execmem_pool *pool,
 				       unsigned long addr, size_t len)
 {
@@ -683,7 +727,11 @@ static struct execmem_chunk *pin_chunk(struct execmem_pool *pool,
 	return chunk;
 }
 
-/* The last step of a free: nobody else knows the chunk any more. */
+/*
+ * Overwrite a dying chunk and return it to the pool. No fill is in progress,
+ * and no other task can find the chunk, so the pool's lock is not held for the
+ * overwrite.
+ */
 static void reclaim_chunk(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk)
 {
@@ -706,6 +754,7 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	check_if_debugging(pool);
 }
 
+/* End a fill. If the chunk was freed during the fill, complete the free. */
 static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			bool filled)
 {
@@ -721,10 +770,10 @@ static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 }
 
 /**
- * execmem_pool_fill - write a part of a chunk, of whichever pool
+ * execmem_pool_fill - write to a chunk of any pool
  * @addr: where to write
  * @src: what to write
- * @len: how many bytes to write
+ * @len: size in bytes
  *
  * Context: As execmem_fill().
  * Return: as execmem_fill()
@@ -752,7 +801,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len)
 
 /**
  * execmem_pool_seal - end the time in which a chunk can be filled
- * @addr: where a chunk begins, of whichever pool
+ * @addr: start address of a chunk of any pool
  *
  * Context: As execmem_seal().
  * Return: as execmem_seal()
@@ -781,8 +830,8 @@ int execmem_pool_seal(unsigned long addr)
 }
 
 /**
- * execmem_pool_free - free a chunk, of whichever pool
- * @addr: where it begins
+ * execmem_pool_free - free a chunk of any pool
+ * @addr: start address of the chunk
  *
  * Context: As execmem_free().
  */
@@ -812,9 +861,10 @@ void execmem_pool_free(unsigned long addr)
 
 /**
  * execmem_pool_max_free - size of the largest free chunk
- * @pool: the pool, whose lock is held
+ * @pool: the pool
  *
- * Return: the size in bytes, 0 when there is no free chunk
+ * Context: The pool's lock is held.
+ * Return: the size in bytes, 0 if there is no free chunk
  */
 size_t execmem_pool_max_free(struct execmem_pool *pool)
 {
@@ -824,10 +874,11 @@ size_t execmem_pool_max_free(struct execmem_pool *pool)
 }
 
 /**
- * execmem_pool_largest_free - as execmem_pool_max_free(), but takes the lock
+ * execmem_pool_largest_free - size of the largest free chunk
  * @pool: the pool
  *
- * Return: the size in bytes, 0 when there is no free chunk
+ * Context: Process context, takes the pool's lock.
+ * Return: the size in bytes, 0 if there is no free chunk
  */
 size_t execmem_pool_largest_free(struct execmem_pool *pool)
 {
@@ -843,8 +894,9 @@ size_t execmem_pool_largest_free(struct execmem_pool *pool)
  * execmem_pool_drain - give back the spare block
  * @pool: the pool
  *
- * Context: Process context, may sleep; not in memory reclaim.
- * Return: how many bytes were given back
+ * Context: Process context, may sleep. Must not be called from memory reclaim,
+ *	since it takes locks under which others allocate memory.
+ * Return: number of bytes that were given back, 0 if there was no spare
  */
 size_t execmem_pool_drain(struct execmem_pool *pool)
 {
@@ -862,13 +914,14 @@ size_t execmem_pool_drain(struct execmem_pool *pool)
 }
 
 /**
- * execmem_pool_next - copy the description of a chunk in use
+ * execmem_pool_next - find the next chunk that is not free
  * @pool: the pool
- * @addr: where to start
- * @copy: where to describe the first chunk in use that ends behind @addr
+ * @addr: address to start from
+ * @copy: filled with a copy of the first chunk that ends after @addr and is not
+ *	free
  *
- * Context: Process context.
- * Return: false when there is no such chunk
+ * Context: Process context, takes the pool's lock.
+ * Return: true, or false if there is no such chunk
  */
 bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
 		       struct execmem_chunk *copy)
@@ -894,9 +947,9 @@ bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
 }
 
 /**
- * execmem_pools_init - set up what all pools share
+ * execmem_pools_init - create the slab cache that all pools use
  *
- * Context: Once at boot, before the first pool is used.
+ * Context: Called once at boot, before a pool is used.
  */
 void __init execmem_pools_init(void)
 {
@@ -904,11 +957,13 @@ void __init execmem_pools_init(void)
 }
 
 /**
- * execmem_pool_init - set up an empty pool
+ * execmem_pool_init - initialize an empty pool
  * @pool: the pool
- * @name: for statistics, not copied
- * @type: what it is reported as
- * @range: what the pool is to be like, not copied
+ * @name: name in statistics; not copied
+ * @type: type in execmem_lookup(), statistics and trace events
+ * @range: description of the type; not copied
+ *
+ * Context: Process context or boot.
  */
 void execmem_pool_init(struct execmem_pool *pool, const char *name,
 		       enum execmem_type type, const struct execmem_range *range)
@@ -932,7 +987,7 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 
 	if (pool->shared && range->flags & EXECMEM_RANDOMIZE) {
 		slots = (range->end - range->start) / range->granularity;
-		/* Not so close to the end that it would soon be of no use */
+		/* Leave room after it: the last eighth would soon be full. */
 		slots = slots - slots / 8 ?: 1;
 		pool->hint += (unsigned long)get_random_u32_below(slots) *
 			      range->granularity;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Gives the spare blocks of all pools back when memory is short.
+ * Memory reclaim: give back the spare blocks of all pools.
  */
 
 #include <linux/shrinker.h>
@@ -9,8 +9,9 @@
 #include "execmem_internal.h"
 
 /*
- * Changing permissions flushes work and takes locks under which others allocate
- * memory, so it must not be done by a task that reclaims memory.
+ * This runs in a worker, not in the task that reclaims memory. Changing
+ * permissions takes locks under which other tasks allocate memory, and waits
+ * for work items, so it could deadlock there.
  */
 static void drain_pools(struct work_struct *work)
 {
@@ -21,6 +22,10 @@ static void drain_pools(struct work_struct *work)
 
 static DECLARE_WORK(drain_work, drain_pools);
 
+/*
+ * Base pages in all spare blocks. The answer may be outdated, which is
+ * harmless.
+ */
 static unsigned long count_spare_pages(void)
 {
 	unsigned long pages = 0;
@@ -40,7 +45,7 @@ static unsigned long execmem_shrink_count(struct shrinker *shrinker,
 	return count_spare_pages() ?: SHRINK_EMPTY;
 }
 
-/* Returns the pages that are about to be free. */
+/* Returns the pages that the worker is going to give back. */
 static unsigned long execmem_shrink_scan(struct shrinker *shrinker,
 					 struct shrink_control *sc)
 {
