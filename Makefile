@@ -6,7 +6,7 @@ VERSION ?= 1
 HARNESS ?= run
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
+.PHONY: help run test tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -20,6 +20,9 @@ test:		## all tests, one line each
 
 tree:		## assemble build/linux: the base and one commit per patch
 	@dev/series.sh tree
+
+continue:	## go on with make tree after a conflict with another base was resolved in build/linux
+	@dev/series.sh continue
 
 refresh:	## commits of build/linux back into patches/ and whole files
 	@dev/series.sh refresh

@@ -44,6 +44,13 @@ gate_owned() {
 		(cd "$1/patches" && ls -- *.patch 2>/dev/null || true) | sort >"$scratch/present"
 		series_patches "$1" | sort >"$scratch/listed"
 		comm -3 "$scratch/present" "$scratch/listed" | sed 's/^\t*\(.*\)/patches\/\1 and the series disagree/'
+		{ (cd "$1/patches/base" 2>/dev/null && find . -name '*.diff' -printf '%P\n') || true; } |
+			sed 's/\.diff$//' | sort >"$scratch/present"
+		series_files "$1" | while read -r f; do
+			! gl cat-file -e "base:$f" 2>/dev/null || echo "$f"
+		done | sort >"$scratch/listed"
+		comm -23 "$scratch/present" "$scratch/listed" | sed 's/.*/patches\/base\/&.diff: no whole file that the base has/'
+		comm -13 "$scratch/present" "$scratch/listed" | sed 's/.*/patches\/base\/&.diff is missing/'
 	)
 	[ -z "$out" ] || { echo "$out"; return 1; }
 }
@@ -115,7 +122,7 @@ gate_export() {
 gate_selftest() {
 	local t bad=0
 
-	for t in "$DEV"/tests/{packages,series,gates,kunit}; do
+	for t in "$DEV"/tests/{packages,series,base,gates,kunit}; do
 		"$t" >"$scratch/selftest" 2>&1 || { echo "${t##*/}:"; tail -n 8 "$scratch/selftest"; bad=1; }
 	done
 	return $bad

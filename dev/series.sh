@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Between this repository and the git tree build/linux:
 #   dev/series.sh tree       repository -> tree: the base and one commit per patch
+#   dev/series.sh continue   go on after a conflict with another base
 #   dev/series.sh refresh    tree -> repository: patches/ and whole files
 #   dev/series.sh export     mail-ready patches in build/export (VERSION=n)
 #   dev/series.sh diff FILE  what the series changes in FILE, whole or not
@@ -15,6 +16,7 @@
 # that enters is the final one with the hunks of all later patches taken back.
 # In build/linux the ref refs/assembled is the tip as the repository has it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$DEV/assemble.sh"
 
 gl() { git -C "$LINUX" "$@"; }
 
@@ -92,151 +94,15 @@ need_base() {
 	import_base
 }
 
-# --- assemble: repository -> commits ----------------------------------------
-
-# commit_as NAME EMAIL DATE COMMAND...
-commit_as() {
-	env GIT_AUTHOR_NAME="$1" GIT_AUTHOR_EMAIL="$2" GIT_AUTHOR_DATE="$3" \
-		GIT_COMMITTER_NAME="$1" GIT_COMMITTER_EMAIL="$2" GIT_COMMITTER_DATE="$3" \
-		"${@:4}"
-}
-
-series_patches() { sed -n '/^[^#[:space:]]/p' "$1/patches/series"; }
-series_files() { sed -n 's/^#files://p' "$1/patches/series" | tr -s ' \t' '\n' | sed '/^$/d'; }
-
-# files_of DIR PATCH: the whole files that enter with it
-files_of() {
-	awk -v p="$2" '/^[^#[:space:]]/ { on = $1 == p }
-		on && sub(/^#files:/, "") { for (i = 1; i <= NF; i++) print $i }' "$1/patches/series"
-}
-
-stage_whole_file() {
-	local mode=100644
-
-	[ -f "$1/$2" ] || die "whole file $2 is missing"
-	[ ! -x "$1/$2" ] || mode=100755
-	printf '%s %s\t%s\n' $mode "$(gl hash-object -w --no-filters "$1/$2")" "$2"
-}
-
-# The files that a patch or diff changes
-patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
-
-# split_mails DIR TMP: each patch as NAME.info, NAME.body and NAME.diff, and the
-# whole files that are changed in it in NAME.hunks
-split_mails() {
-	local dir=$1 tmp=$2 patch
-
-	series_files "$dir" >"$tmp/whole"
-	for patch in $(series_patches "$dir"); do
-		[ -f "$dir/patches/$patch" ] || die "$patch is in the series, but not there"
-		gl mailinfo -b --encoding=UTF-8 "$tmp/$patch.body" "$tmp/$patch.diff" \
-			<"$dir/patches/$patch" >"$tmp/$patch.info"
-		patch_paths "$tmp/$patch.diff" | grep -Fxf "$tmp/whole" >"$tmp/$patch.hunks" || true
-	done
-}
-
-# A file that is not there yet cannot be changed, nor one that enters just then.
-check_order() {
-	local dir=$1 tmp=$2 patch early
-
-	: >"$tmp/entered"
-	for patch in $(series_patches "$dir"); do
-		early=$(grep -vFxf "$tmp/entered" "$tmp/$patch.hunks" | head -n 1 || true)
-		[ -z "$early" ] || die "$patch changes $early, which enters later or with it"
-		files_of "$dir" "$patch" >>"$tmp/entered"
-	done
-}
-
-# apply_exactly DIFF MESSAGE [ARGUMENT...]: to the index.  git has no fuzz, and
-# an offset is one change too many already.
-apply_exactly() {
-	local log=$1.log
-
-	gl apply --cached -v --whitespace=nowarn "${@:3}" "$1" >"$log" 2>&1 ||
-		{ cat "$log" >&2; die "$2"; }
-	! grep -E 'offset|fuzz' "$log" >&2 || die "$2 without an offset"
-}
-
-# Whole files as they enter, as lines for update-index, into TMP/entering.
-whole_files_entering() {
-	local dir=$1 tmp=$2 patch file
-
-	for file in $(cat "$tmp/whole"); do
-		stage_whole_file "$dir" "$file"
-	done >"$tmp/final"
-	gl read-tree --empty
-	gl update-index --add --index-info <"$tmp/final"
-	for patch in $(series_patches "$dir" | tac); do
-		for file in $(cat "$tmp/$patch.hunks"); do
-			apply_exactly "$tmp/$patch.diff" "$patch cannot be taken back from $file" \
-				-R --include="$file"
-		done
-	done
-	gl ls-files -s >"$tmp/entering"
-}
-
-# assemble DIR: print the tip.  Index and objects only: no file is written.
-assemble() {
-	local dir=$1 tip patch info tmp
-
-	tmp=$(mktemp -d)
-	export GIT_INDEX_FILE=$tmp/index
-	split_mails "$dir" "$tmp"
-	check_order "$dir" "$tmp"
-	whole_files_entering "$dir" "$tmp"
-	gl read-tree base
-	tip=$(gl rev-parse 'base^{commit}')
-	for patch in $(series_patches "$dir"); do
-		[ ! -s "$tmp/$patch.diff" ] ||
-			apply_exactly "$tmp/$patch.diff" "$patch does not apply"
-		files_of "$dir" "$patch" >"$tmp/own"
-		awk -F '\t' 'NR == FNR { own[$1]; next } $2 in own' "$tmp/own" "$tmp/entering" |
-			gl update-index --add --index-info
-
-		info() { sed -n "s/^$1: //p" "$tmp/$patch.info"; }
-		{ info Subject; echo; cat "$tmp/$patch.body"; } | git stripspace >"$tmp/message"
-		tip=$(commit_as "$(info Author)" "$(info Email)" "$(info Date)" git -C "$LINUX" \
-			commit-tree "$(gl write-tree)" -p "$tip" -F "$tmp/message")
-	done
-	rm -rf "$tmp"
-	echo "$tip"
-}
-
-# What assemble() makes the tip from: one line that changes when any of it does.
-series_id() {
-	{
-		gl rev-parse base
-		cat "$DEV/series.sh" "$1/patches/series"
-		(cd "$1" && { printf 'patches/%s\n' $(series_patches .); series_files .; } |
-			xargs -r -d '\n' sh -c 'sha256sum "$@" && stat -c %a "$@"' -)
-	} | sha256sum
-}
-
-# known_tip DIR: the tip, from the last time if it is made from the same.  Verbs
-# that only need the tree start with this, and assembling takes seconds.
-known_tip() {
-	local known=() id tip
-
-	# What is not complete is for assemble() to complain about.
-	id=$(series_id "$1" 2>/dev/null) || { assemble "$1"; return; }
-	[ ! -e "$LINUX/.git/known-tip" ] || mapfile -t known <"$LINUX/.git/known-tip"
-	if [ "${known[0]:-}" = "$id" ]; then
-		! gl rev-parse -q --verify "${known[1]}^{commit}" 2>/dev/null || return 0
-	fi
-	tip=$(assemble "$1")
-	# Not if it was edited meanwhile.
-	[ "$(series_id "$1" 2>/dev/null)" != "$id" ] || remember_tip "$id" "$tip"
-	echo "$tip"
-}
-
-remember_tip() {
-	printf '%s\n' "$@" >"$LINUX/.git/known-tip.$BASHPID"
-	mv "$LINUX/.git/known-tip.$BASHPID" "$LINUX/.git/known-tip"
-}
+# --- tree ------------------------------------------------------------------------
 
 # Why build/linux must not be overwritten; empty when it may.
 unsaved() {
-	if [ -d "$LINUX/.git/rebase-merge" ] || [ -d "$LINUX/.git/rebase-apply" ]; then
+	if [ -e "$LINUX/.git/series-laid-out" ]; then
+		echo "make tree stopped in it at a conflict (make continue)"
+	elif is_continued; then
+		echo "conflicts were resolved in it (make refresh)"
+	elif [ -d "$LINUX/.git/rebase-merge" ] || [ -d "$LINUX/.git/rebase-apply" ]; then
 		echo "a rebase is in progress in it"
 	elif [ -n "$(gl status --porcelain)" ]; then
 		echo "it has uncommitted changes"
@@ -245,32 +111,57 @@ unsaved() {
 	fi
 }
 
+# Saves what is in build/linux, however it got there, and makes it clean
+throw_away() {
+	local lost
+
+	lost=$(commit_as saved '' '@0 +0000' git -C "$LINUX" stash create)
+	gl update-ref refs/saved "${lost:-HEAD}"
+	say "what was in build/linux is $(gl rev-parse --short=12 refs/saved) (refs/saved)"
+	gl rebase --quit 2>/dev/null || gl am --quit 2>/dev/null || true
+	forget_conflict
+	gl reset -q --hard
+}
+
+# try_assembling COMMAND...: sets tip and rc.  Not in a condition, where bash would
+# ignore the -e.
+try_assembling() {
+	rm -f "$LINUX/.git/series-stopped"
+	set +e
+	tip=$(set -e; "$@")
+	rc=$?
+	set -e
+}
+
 # With --keep a tree with unsaved work is left alone, which is not an error, and
 # the tip may be the one known already.
 cmd_tree() {
-	local tip why lost
+	local tip='' rc=0 why keep=${1:-}
 
 	need_base
-	[ "${1:-}" = --keep ] || rm -f "$LINUX/.git/known-tip"
-	tip=$(known_tip "$ROOT")
-	if [ "$(gl rev-parse HEAD)" = "$tip" ]; then
-		gl update-ref refs/assembled "$tip"
-		[ -n "${1:-}" ] || say "build/linux is up to date: $(summary "$tip")"
+	why=$(unsaved)
+	if [ -n "$keep" ] && is_continued; then
+		say "note: build/linux is used as it is: $why"
 		return
 	fi
-	why=$(unsaved)
-	if [ -n "$why" ] && [ "${1:-}" = --keep ]; then
+	[ -n "$keep" ] || rm -f "$LINUX/.git/known-tip"
+	try_assembling known_tip "$ROOT"
+	if [ $rc = 0 ] && [ "$(gl rev-parse HEAD)" = "$tip" ]; then
+		gl update-ref refs/assembled "$tip"
+		[ -n "$keep" ] || say "build/linux is up to date: $(summary "$tip")"
+		return
+	elif [ $rc != 0 ] && { [ -n "$keep" ] || [ ! -e "$LINUX/.git/series-stopped" ]; }; then
+		exit 1
+	fi
+	if [ -n "$why" ] && [ "$keep" = --keep ]; then
 		say "note: build/linux is used as it is: $why"
 		return
 	elif [ -n "$why" ] && [ -z "${FORCE:-}" ]; then
 		die "build/linux not touched: $why; FORCE=1 throws that away"
 	elif [ -n "$why" ]; then
-		lost=$(commit_as saved '' '@0 +0000' git -C "$LINUX" stash create)
-		gl update-ref refs/saved "${lost:-HEAD}"
-		say "what was in build/linux is $(gl rev-parse --short=12 refs/saved) (refs/saved)"
-		gl rebase --quit 2>/dev/null || gl am --quit 2>/dev/null || true
-		gl reset -q --hard
+		throw_away
 	fi
+	[ $rc = 0 ] || lay_out_conflict
 	# Touches what differs only, so that builds stay incremental.
 	gl reset -q --keep "$tip"
 	gl update-ref refs/assembled "$tip"
@@ -278,6 +169,88 @@ cmd_tree() {
 }
 
 summary() { echo "$(gl rev-list --count "base..$1") patches on $version, tip ${1:0:12}"; }
+
+# --- conflicts: as in a rebase, with build/linux between two commits ---------------
+#
+# assemble() leaves in .git of build/linux
+#   series-stopped     the patch, the commit before it, the tree with what applies
+#   series-rejected    the diff of the patch, when it does not apply
+# and then there are
+#   series-laid-out    series_id, patch and commit, when that was checked out
+#   series-continued   series_id, after the last conflict: make refresh takes the
+#                      commits although the repository cannot be assembled
+
+# Checks out the patch at which assembling stopped as far as it goes, and ends.
+lay_out_conflict() {
+	[ -e "$LINUX/.git/series-stopped" ] || exit 1
+	local patch tip tree rejected=$LINUX/.git/series-rejected
+
+	{ read -r patch; read -r tip; read -r tree; } <"$LINUX/.git/series-stopped"
+	gl reset -q --keep "$tip"
+	gl update-ref refs/assembled "$tip"
+	gl read-tree -m -u "$tip" "$tree"
+	# With conflict markers when the blobs that it was made from are there
+	[ ! -e "$rejected" ] || {
+		GIT_ALTERNATE_OBJECT_DIRECTORIES=$(other_objects) gl apply -3 --whitespace=nowarn "$rejected" ||
+		[ -n "$(gl ls-files -u)" ] || gl apply --reject --whitespace=nowarn "$rejected" || true
+	} >/dev/null 2>&1
+	printf '%s\n' "$(series_id "$ROOT")" "$patch" "$tip" >"$LINUX/.git/series-laid-out"
+	say "${LINUX#"$ROOT"/} is at $patch, with what conflicts between markers or in *.rej files."
+	say "Resolve that there, then: ${SERIES_BUILD:+SERIES_BUILD=$SERIES_BUILD }make continue (and make refresh at the end)"
+	exit 1
+}
+
+forget_conflict() {
+	rm -f "$LINUX/.git/series-"{laid-out,continued}
+	gl clean -q -f -- '*.rej'
+}
+
+is_continued() {
+	[ "$(cat "$LINUX/.git/series-continued" 2>/dev/null)" = "$(series_id "$ROOT" 2>/dev/null)" ]
+}
+
+# What is left of a conflict in the files that differ from COMMIT, one line each
+unresolved() {
+	local file
+
+	gl diff --name-only "$1" | while read -r file; do
+		[ ! -e "$LINUX/$file.rej" ] || echo "$file.rej is still there"
+		! grep -qE '^(<{7}|>{7}) ' "$LINUX/$file" 2>/dev/null || echo "$file has conflict markers"
+	done
+	gl ls-files -o -- '*.rej' | sed 's/$/ is still there/'
+}
+
+cmd_continue() {
+	local id patch tip why rc=0 state=$LINUX/.git
+
+	need_base
+	[ -e "$state/series-laid-out" ] || die "nothing to continue: make tree did not stop"
+	{ read -r id; read -r patch; read -r tip; } <"$state/series-laid-out"
+	[ "$id" = "$(series_id "$ROOT" 2>/dev/null)" ] ||
+		die "patches/ or whole files changed since make tree stopped; FORCE=1 make tree starts again"
+	why=$(unresolved "$tip" | sort -u)
+	[ -z "$why" ] || die "$why"
+	gl reset -q --soft "$tip"		# if it was committed already
+	gl add -A
+	tip=$(commit_stopped "$patch" "$tip")
+	gl reset -q --soft "$tip"
+	forget_conflict
+	try_assembling assemble "$ROOT" "$patch" "$tip"
+	[ $rc = 0 ] || lay_out_conflict
+	gl reset -q --keep "$tip"
+	series_id "$ROOT" >"$state/series-continued"
+	say "build/linux: $(summary "$tip"); make refresh writes them to the repository"
+}
+
+# commit_stopped PATCH PARENT: print the commit of the index of build/linux
+commit_stopped() {
+	local tmp
+
+	tmp=$(mktemp -d)
+	split_mails "$ROOT" "$tmp"
+	commit_patch "$tmp" "$@"
+	rm -rf "$tmp"
+}
 
 # The source of the unpatched kernel, unpacked once per base.
 cmd_base() {
@@ -317,6 +290,17 @@ old_comments() {
 		END { if (p == "") printf "%s", n ? h : c }' "$1/patches/series"
 }
 
+# record_base REV OUT: for whole files that the base has, too, what they change there
+record_base() {
+	local file
+
+	while read -r file; do
+		gl cat-file -e "base:$file" 2>/dev/null || continue
+		mkdir -p "$2/patches/base/$(dirname "$file")"
+		gl diff --full-index --no-renames base "$1" -- "$file" >"$2/patches/base/$file.diff"
+	done <"$2/whole"
+}
+
 # generate DIR REV OUT: what DIR must look like to assemble to REV, into OUT
 generate() {
 	local dir=$1 rev=$2 out=$3 c n=0 name subject own excludes
@@ -350,6 +334,7 @@ generate() {
 		[ -z "$own" ] || echo "#files:" $own
 		[ -z "$own" ] || echo "$own" >>"$out/owned"
 	done >>"$out/patches/series"
+	record_base "$rev" "$out"
 	[ ! -s "$out/whole" ] ||
 		xargs -d '\n' git -C "$LINUX" -c tar.umask=022 archive "$rev" -- <"$out/whole" |
 			tar -m -C "$out" -xf -
@@ -357,20 +342,16 @@ generate() {
 }
 
 cmd_refresh() {
-	local head why new=$BUILD/refresh.new tip old count
+	local head why new=$BUILD/refresh.new tip old count changes
 
 	need_base
 	head=$(gl rev-parse HEAD)
 	why=$(unsaved)
 	case $why in
-	*rebase*|*uncommitted*)	[ -n "${FORCE:-}" ] || die "commit first: build/linux: $why" ;;
+	*rebase*|*uncommitted*|*stopped*)	[ -n "${FORCE:-}" ] || die "commit first: build/linux: $why" ;;
 	esac
 	old=$(assemble "$ROOT" 2>/dev/null) || old=
-	if [ "$old" = "$head" ]; then
-		say "nothing to refresh: $(summary "$head")"
-		return
-	fi
-	[ "$old" = "$(gl rev-parse refs/assembled)" ] || [ -n "${FORCE:-}" ] ||
+	[ "$old" = "$(gl rev-parse refs/assembled)" ] || [ "$old" = "$head" ] || is_continued || [ -n "${FORCE:-}" ] ||
 		die "patches/ or whole files changed since make tree; FORCE=1 overwrites them from build/linux"
 
 	rm -rf "$new"
@@ -381,23 +362,29 @@ cmd_refresh() {
 	[ "$count" -ge "$(series_patches "$ROOT" | wc -l)" ] || [ -n "${FORCE:-}" ] ||
 		die "the series would shrink to $count patches; FORCE=1 if that is meant"
 
-	install_series "$new"
+	changes=$(install_series "$new")
 	rm -rf "$new"
+	forget_conflict
 	gl reset -q --soft "$tip"
 	gl update-ref refs/assembled "$tip"
-	say "refreshed: $(summary "$tip")"
+	[ -z "$changes" ] || say "$changes"
+	say "$([ -n "$changes" ] && echo refreshed || echo 'nothing to refresh'): $(summary "$tip")"
 }
 
-# Whole files and patches from DIR into the repository; says what changes.
+# Whole files, patches and records from DIR into the repository; prints what changes.
 install_series() {
 	local f
 
-	{ series_files "$ROOT"; series_patches "$ROOT" | sed 's|^|patches/|'; } | while read -r f; do
-		[ -e "$1/$f" ] || [ ! -e "$ROOT/$f" ] || { say "removed $f"; rm "$ROOT/$f"; }
+	{
+		series_files "$ROOT"
+		series_patches "$ROOT" | sed 's|^|patches/|'
+		(cd "$ROOT" && find patches/base -type f 2>/dev/null) || true
+	} | while read -r f; do
+		[ -e "$1/$f" ] || [ ! -e "$ROOT/$f" ] || { echo "removed $f"; rm "$ROOT/$f"; }
 	done
 	(cd "$1" && find . -type f -printf '%P\n' | sort) | while read -r f; do
 		! same_file "$1/$f" "$ROOT/$f" || continue
-		say "updated $f"
+		echo "updated $f"
 		install -D -m "$(stat -c %a "$1/$f")" "$1/$f" "$ROOT/$f"
 	done
 }
@@ -444,11 +431,11 @@ cmd_diff() {
 
 main() {
 	case ${1:-} in
-	tree|refresh|export|diff|base)
+	tree|continue|refresh|export|diff|base)
 		lock series
 		"cmd_$1" "${@:2}"
 		;;
-	*)	sed -n '3,9s/^# *//p' "$0" >&2; exit 2 ;;
+	*)	sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
 	esac
 }
 

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Repository -> commits; sourced by series.sh.  Works on objects and an index of
+# its own: neither the repository nor the files of build/linux change.
+#
+# On the base that the series was made for, every hunk applies at its line.  On
+# another base a patch may move or be merged three-way; a note says so.
+#
+# Some whole files exist in the base, too.  For these, patches/base/FILE.diff has
+# what the series changes in FILE on the base that it was made for: reversed on
+# our file it gives the file of that base, whose blob id is in its "index" line.
+# With that, our file is merged three-way with the file of another base, so that
+# nothing that changed there is lost.
+#
+# A conflict stops at its patch; see "conflicts" in series.sh for how it goes on.
+# shellcheck shell=bash
+
+# --- the repository ------------------------------------------------------------
+
+series_patches() { sed -n '/^[^#[:space:]]/p' "$1/patches/series"; }
+series_files() { sed -n 's/^#files://p' "$1/patches/series" | tr -s ' \t' '\n' | sed '/^$/d'; }
+
+# files_of DIR PATCH: the whole files that enter with it
+files_of() {
+	awk -v p="$2" '/^[^#[:space:]]/ { on = $1 == p }
+		on && sub(/^#files:/, "") { for (i = 1; i <= NF; i++) print $i }' "$1/patches/series"
+}
+
+# The files that a patch or diff changes
+patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
+
+# The blob in the base that a whole file was written against; empty if none
+recorded_blob() {
+	[ ! -e "$1/patches/base/$2.diff" ] ||
+		sed -n '/^index /{s/^index \([0-9a-f]*\)\.\..*/\1/p;q}' "$1/patches/base/$2.diff"
+}
+
+# On the base that the series was made for nothing may move.
+is_own_base() { [ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ]; }
+
+# What assemble() makes the tip from: one line that changes when any of it does.
+series_id() {
+	{
+		gl rev-parse base
+		cat "$ROOT/BASE" "$DEV/series.sh" "$DEV/assemble.sh" "$1/patches/series"
+		(cd "$1" && {
+			printf 'patches/%s\n' $(series_patches .)
+			series_files .
+			find patches/base -type f 2>/dev/null | sort
+		} | xargs -r -d '\n' sh -c 'sha256sum "$@" && stat -c %a "$@"' -)
+	} | sha256sum
+}
+
+# --- patches and whole files as they are in the repository ------------------------
+
+# split_mails DIR TMP: each patch as NAME.info, NAME.body and NAME.diff, and the
+# whole files that are changed in it in NAME.hunks
+split_mails() {
+	local dir=$1 tmp=$2 patch
+
+	series_files "$dir" >"$tmp/whole"
+	for patch in $(series_patches "$dir"); do
+		[ -f "$dir/patches/$patch" ] || die "$patch is in the series, but not there"
+		gl mailinfo -b --encoding=UTF-8 "$tmp/$patch.body" "$tmp/$patch.diff" \
+			<"$dir/patches/$patch" >"$tmp/$patch.info"
+		patch_paths "$tmp/$patch.diff" | grep -Fxf "$tmp/whole" >"$tmp/$patch.hunks" || true
+	done
+}
+
+# A file that is not there yet cannot be changed, nor one that enters just then.
+check_order() {
+	local dir=$1 tmp=$2 patch early
+
+	: >"$tmp/entered"
+	for patch in $(series_patches "$dir"); do
+		early=$(grep -vFxf "$tmp/entered" "$tmp/$patch.hunks" | head -n 1 || true)
+		[ -z "$early" ] || die "$patch changes $early, which enters later or with it"
+		files_of "$dir" "$patch" >>"$tmp/entered"
+	done
+}
+
+# apply_exactly DIFF MESSAGE [ARGUMENT...]: to the index.  git has no fuzz, and
+# an offset is one change too many already.
+apply_exactly() {
+	local log=$1.log
+
+	gl apply --cached -v --whitespace=nowarn "${@:3}" "$1" >"$log" 2>&1 ||
+		{ cat "$log" >&2; die "$2"; }
+	! grep -E 'offset|fuzz' "$log" >&2 || die "$2 without an offset"
+}
+
+# One line for update-index
+stage_whole_file() {
+	local mode=100644
+
+	[ -f "$1/$2" ] || die "whole file $2 is missing"
+	[ ! -x "$1/$2" ] || mode=100755
+	printf '%s %s\t%s\n' $mode "$(gl hash-object -w --no-filters "$1/$2")" "$2"
+}
+
+# Whole files as they enter, as lines for update-index, into TMP/entering: the
+# final form, from which the hunks of the later patches are taken back.
+whole_files_entering() {
+	local dir=$1 tmp=$2 patch file
+
+	for file in $(cat "$tmp/whole"); do
+		stage_whole_file "$dir" "$file"
+	done >"$tmp/final"
+	gl read-tree --empty
+	gl update-index --add --index-info <"$tmp/final"
+	for patch in $(series_patches "$dir" | tac); do
+		for file in $(cat "$tmp/$patch.hunks"); do
+			apply_exactly "$tmp/$patch.diff" "$patch cannot be taken back from $file" \
+				-R --include="$file"
+		done
+	done
+	gl ls-files -s >"$tmp/entering"
+}
+
+# --- onto the base -------------------------------------------------------------
+
+# moved_files LOG: "FILE +2 -1, FILE ..." of hunks that applied at other lines
+moved_files() {
+	awk '/^Checking patch / { file = substr($3, 1, length($3) - 3) }
+		/^Hunk .*\(offset / {
+			n = $0; sub(/.*\(offset /, "", n); sub(/ line.*/, "", n)
+			n = n > 0 ? "+" n : n
+			if (!(file in by)) order[++files] = file
+			if (last[file] != n) by[file] = by[file] " " n
+			last[file] = n
+		}
+		END { for (i = 1; i <= files; i++)
+			printf "%s%s%s", (i > 1 ? ", " : ""), order[i], by[order[i]] }' "$1"
+}
+
+# rejected_hunks LOG DIFF: one line each; git says where the hunk was to go
+rejected_hunks() {
+	local file line
+
+	sed -nE '/^error: .*(does not exist|already exists)/s/^error: //p' "$1"
+	sed -nE 's/^error: patch failed: (.*):([0-9]+)$/\1 \2/p' "$1" | while read -r file line; do
+		awk -v file="$file" -v line="$line" '
+			/^diff --git / { on = $NF == "b/" file; n = 0 }
+			on && /^@@ / {
+				n++
+				split($2, old, ",")
+				if (old[1] == -line) { sub(/@@ [^@]*$/, "@@"); print "hunk " n " of " file " (" $0 ")"; exit }
+			}' "$2"
+	done
+}
+
+# The objects of the tree that the series was made in, when this is another one
+other_objects() {
+	[ "$LINUX" = "$ROOT/build/linux" ] || [ ! -d "$ROOT/build/linux/.git/objects" ] ||
+		echo "$ROOT/build/linux/.git/objects"
+}
+
+# three_way TMP DIFF: a patch names the blobs that it was made from.  When they
+# are there, git can merge what does not apply.  What this tree gets from another
+# one's objects is written here, too, so that it can do without them.
+three_way() {
+	local tmp=$1 file objects
+
+	objects=$(other_objects)
+	cp "$tmp/index" "$tmp/three-way"
+	(
+		export GIT_INDEX_FILE=$tmp/three-way GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects
+		gl apply --cached -3 --whitespace=nowarn "$2" >"$2.log3" 2>&1 || exit 1
+		for file in $(patch_paths "$2"); do
+			gl cat-file blob ":$file" | GIT_ALTERNATE_OBJECT_DIRECTORIES='' gl hash-object -w --stdin >/dev/null
+		done
+	) || return 1
+	mv "$tmp/three-way" "$tmp/index"
+}
+
+# apply_patch TMP PATCH: to the index; what cannot be applied is told in TMP/stop.
+apply_patch() {
+	local tmp=$1 patch=$2 diff=$1/$2.diff moved
+
+	if [ ! -s "$diff" ]; then
+		return
+	elif [ -n "$exact" ]; then
+		apply_exactly "$diff" "$patch does not apply"
+	elif gl apply --cached -v --whitespace=nowarn "$diff" >"$diff.log" 2>&1; then
+		moved=$(moved_files "$diff.log")
+		[ -z "$moved" ] || say "note: $patch: $moved"
+	elif three_way "$tmp" "$diff"; then
+		say "note: $patch: merged three-way: $(sed -nE 's/^error: patch failed: (.*):[0-9]+$/\1/p' "$diff.log" | xargs)"
+	else
+		rejected_hunks "$diff.log" "$diff" | sed "s|^|$patch does not apply: |" >>"$tmp/stop"
+		: >"$tmp/rejected"
+	fi
+}
+
+# ancestor DIR TMP FILE: the blob of the base that our file was written against
+ancestor() {
+	local want id
+
+	want=$(recorded_blob "$1" "$3")
+	[ -n "$want" ] || { gl hash-object -w --stdin </dev/null; return; }
+	export GIT_INDEX_FILE=$2/ancestor
+	gl read-tree --empty
+	gl update-index --add --index-info < <(grep -P "\t\Q$3\E$" "$2/final")
+	gl apply -R --cached --whitespace=nowarn "$1/patches/base/$3.diff" >&2 || true
+	id=$(gl ls-files -s | cut -d ' ' -f 2)
+	[ "$id" = "$want" ] ||
+		die "patches/base/$3.diff does not give blob $want: make refresh on $(base_field version) writes it anew"
+	echo "$id"
+}
+
+# said_lines A B: what changed between two blobs, in one line
+said_lines() {
+	local lines count
+
+	lines=$(gl diff -U0 "$1" "$2" | sed -n '/^@@/,$p' | grep '^[-+]' | tr -s '[:blank:]' ' ')
+	count=$(wc -l <<<"$lines")
+	head -n 3 <<<"$lines" | sed 's/^/"/; s/$/"/' | tr '\n' ' '
+	[ "$count" -le 3 ] || echo "and $((count - 3)) more: git diff ${1:0:12} ${2:0:12}"
+}
+
+# merge_whole_file DIR TMP FILE BLOB: print the blob that has what changed in the
+# base, too.  A conflict is told in TMP/stop, and has markers in that blob.
+merge_whole_file() {
+	local dir=$1 tmp=$2 file=$3 ours=$4 old new lines
+
+	new=$(gl rev-parse -q --verify "base:$file") || new=
+	if [ "$new" = "$(recorded_blob "$dir" "$file")" ]; then
+		echo "$ours"
+		return
+	elif [ -z "$new" ]; then
+		echo "$file: the base no longer has this file, and lines that moved elsewhere may be missed" >>"$tmp/stop"
+		echo "$ours"
+		return
+	fi
+	old=$(ancestor "$dir" "$tmp" "$file")
+	gl cat-file blob "$ours" >"$tmp/ours"
+	gl cat-file blob "$old" >"$tmp/old"
+	gl cat-file blob "$new" >"$tmp/new"
+	git merge-file -p --diff3 -L series -L 'base of the series' -L 'this base' \
+		"$tmp/ours" "$tmp/old" "$tmp/new" >"$tmp/merged" || true
+	lines=$(awk '/^<<<<<<< series/ { printf "%s%d", sep, NR; sep = ", " }' "$tmp/merged")
+	if [ -z "$(recorded_blob "$dir" "$file")" ]; then
+		echo "$file: the base has this file, too, and the series adds it" >>"$tmp/stop"
+	elif [ -n "$lines" ]; then
+		echo "$file: conflict with what changed in the base, at line $lines of the merged file" >>"$tmp/stop"
+	else
+		say "merged $file with the base's $(said_lines "$old" "$new")"
+	fi
+	gl hash-object -w --no-filters "$tmp/merged"
+}
+
+# enter_whole_files DIR TMP PATCH: into the index
+enter_whole_files() {
+	local dir=$1 tmp=$2 mode blob stage file
+
+	files_of "$dir" "$3" >"$tmp/own"
+	awk -F '\t' 'NR == FNR { own[$1]; next } $2 in own' "$tmp/own" "$tmp/entering" >"$tmp/lines"
+	while read -r mode blob stage file; do
+		blob=$(merge_whole_file "$dir" "$tmp" "$file" "$blob")
+		printf '%s %s %s\t%s\n' "$mode" "$blob" "$stage" "$file"
+	done <"$tmp/lines" >"$tmp/merged-lines"
+	gl update-index --add --index-info <"$tmp/merged-lines"
+}
+
+# commit_as NAME EMAIL DATE COMMAND...
+commit_as() {
+	env GIT_AUTHOR_NAME="$1" GIT_AUTHOR_EMAIL="$2" GIT_AUTHOR_DATE="$3" \
+		GIT_COMMITTER_NAME="$1" GIT_COMMITTER_EMAIL="$2" GIT_COMMITTER_DATE="$3" \
+		"${@:4}"
+}
+
+# commit_patch TMP PATCH PARENT: print the commit of the index
+commit_patch() {
+	local tmp=$1 patch=$2
+
+	info() { sed -n "s/^$1: //p" "$tmp/$patch.info"; }
+	{ info Subject; echo; cat "$tmp/$patch.body"; } | git stripspace >"$tmp/message"
+	commit_as "$(info Author)" "$(info Email)" "$(info Date)" git -C "$LINUX" \
+		commit-tree "$(gl write-tree)" -p "$3" -F "$tmp/message"
+}
+
+# stop_at TMP PATCH TIP: say why, and leave what lay_out_conflict() needs
+stop_at() {
+	sed "/^$2/!s|^|$2: |" "$1/stop" >&2
+	printf '%s\n' "$2" "$3" "$(gl write-tree)" >"$1/state"
+	rm -f "$LINUX/.git/series-rejected"
+	[ ! -e "$1/rejected" ] || cp "$1/$2.diff" "$LINUX/.git/series-rejected"
+	mv "$1/state" "$LINUX/.git/series-stopped"
+	exit 1
+}
+
+# assemble DIR [PATCH TIP]: print the tip; with PATCH the patches after it onto TIP.
+assemble() {
+	local dir=$1 after=${2:-} tip=${3:-} patch tmp exact=''
+
+	tmp=$(mktemp -d)
+	trap "rm -rf '$tmp'" EXIT
+	export GIT_INDEX_FILE=$tmp/index
+	! is_own_base || exact=1
+	split_mails "$dir" "$tmp"
+	check_order "$dir" "$tmp"
+	whole_files_entering "$dir" "$tmp"
+	tip=$(gl rev-parse "${tip:-base}^{commit}")
+	gl read-tree "$tip"
+	for patch in $(series_patches "$dir"); do
+		if [ -n "$after" ]; then
+			[ "$patch" != "$after" ] || after=
+			continue
+		fi
+		apply_patch "$tmp" "$patch"
+		enter_whole_files "$dir" "$tmp" "$patch"
+		[ ! -s "$tmp/stop" ] || stop_at "$tmp" "$patch" "$tip"
+		tip=$(commit_patch "$tmp" "$patch" "$tip")
+	done
+	echo "$tip"
+}
+
+# known_tip DIR: the tip, from the last time if it is made from the same.  Verbs
+# that only need the tree start with this, and assembling takes seconds.
+known_tip() {
+	local known=() id tip
+
+	# What is not complete is for assemble() to complain about.
+	id=$(series_id "$1" 2>/dev/null) || { assemble "$1"; return; }
+	[ ! -e "$LINUX/.git/known-tip" ] || mapfile -t known <"$LINUX/.git/known-tip"
+	if [ "${known[0]:-}" = "$id" ]; then
+		! gl rev-parse -q --verify "${known[1]}^{commit}" 2>/dev/null || return 0
+	fi
+	tip=$(assemble "$1")
+	# Not if it was edited meanwhile.
+	[ "$(series_id "$1" 2>/dev/null)" != "$id" ] || remember_tip "$id" "$tip"
+	echo "$tip"
+}
+
+remember_tip() {
+	printf '%s\n' "$@" >"$LINUX/.git/known-tip.$BASHPID"
+	mv "$LINUX/.git/known-tip.$BASHPID" "$LINUX/.git/known-tip"
+}
