@@ -573,8 +573,7 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 
 /*
  * Ensure that no CPU has predictions from code that was freed with sequence
- * number
- * @seq or a lower one. Returns true if predictors were flushed.
+ * number @seq or a lower one. Returns true if predictors were flushed.
  *
  * The flush covers all numbers up to last_seq as it was before the flush began.
  * Concurrent flushes may complete in any order, so flushed_seq only ever
