@@ -186,7 +186,7 @@ static void vmalloc_knows_blocks(struct kunit *test)
 struct kunit_case execmem_test_lookup_cases[] = {
 	KUNIT_CASE(lookup_finds_live_chunks),
 	KUNIT_CASE(lookup_takes_no_lock),
-	KUNIT_CASE(lookup_works_in_nmi),
+	KUNIT_CASE_SLOW(lookup_works_in_nmi),
 	KUNIT_CASE(vmalloc_knows_blocks),
 	{}
 };

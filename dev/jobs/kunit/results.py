@@ -52,8 +52,14 @@ def logs(test) -> list[str]:
     return test.log + [line for sub in test.subtests for line in logs(sub)]
 
 
+def skips(console: str) -> dict[str, str]:
+    """Why cases were skipped, which the parser drops"""
+    return dict(re.findall(r"ok \d+ (\w+) # SKIP (.*)", console))
+
+
 class Results:
-    def __init__(self, all_must_run: bool, write=print):
+    def __init__(self, all_must_run: bool, reasons: dict[str, str], write=print):
+        self.reasons = reasons
         self.accepted = {"SUCCESS"} if all_must_run else {"SUCCESS", "SKIPPED"}
         self.write = write
         self.number = 0
@@ -71,10 +77,11 @@ class Results:
             return
         status = worst(found[0])
         good = status in self.accepted
-        skipped = status == "SKIPPED"
-        self.line(good, name + ("" if status == "SUCCESS" else
-                                " # SKIP" if skipped and good else f": {status}"))
-        if not good or skipped:
+        if good and status == "SKIPPED":
+            name += " # SKIP " + self.reasons.get(name, "some parameters")
+        what = f"{name}: {status} {self.reasons.get(name, '')}".rstrip()
+        self.line(good, name if good else what)
+        if not good:
             for text in logs(found[0]):
                 self.write(f"# {text.strip()}")
 
@@ -102,7 +109,8 @@ def main() -> int:
     args.add_argument("console", type=Path)
     given = args.parse_args()
     console = given.console.read_text(errors="backslashreplace")
-    return Results(given.all).report(parse(given.linux, console), wanted_cases(given.linux))
+    results = Results(given.all, skips(console))
+    return results.report(parse(given.linux, console), wanted_cases(given.linux))
 
 
 if __name__ == "__main__":
