@@ -4,16 +4,25 @@
 V ?= x86
 VERSION ?= 1
 HARNESS ?= run
+TIME ?= 300
 export VERSION FORCE JOBS
 
-.PHONY: help run test tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory modules arm64 check-full
+.PHONY: help run run-base test job tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
+	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds \
+	modules-list arm64 check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
-	@sed -n 's/^\([a-z0-9-]*\):\t*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):[\t ]*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 run:		## build the kernel, boot it, do the main job, print the report
-	@dev/run.sh
+	@dev/jobs/run/host
+
+run-base:	## the same, against the kernel without the series, too; records what test_bpf says
+	@dev/jobs/run/host --base
+
+job:		## one job: make job J=NAME ARGS="..."; the jobs are the folders of dev/jobs
+	@dev/jobs/$(J)/host $(ARGS)
 
 test:		## all tests, one line each
 	@dev/test.sh $(T)
@@ -43,10 +52,34 @@ arm64:		## test_bpf on arm64 says what it said without the series
 	@dev/test.sh arm64
 
 memory:		## what the first programs cost, on a small and on a larger machine
-	@dev/memory.sh
+	@dev/jobs/memory/host
 
-modules:	## some 350 real modules are loaded and unloaded (ACTION=--base, --count, --selftests, ...)
-	@dev/modules.sh $(ACTION)
+layout-base:	## record the layouts of structures without the series
+	@dev/jobs/layout/host --base
+
+modules:	## some 350 real modules are loaded and unloaded
+	@dev/jobs/modules/host --all
+
+modules-base:	## the same, against the kernel without the series, too
+	@dev/jobs/modules/host --all --base
+
+modules-count:	## instructions to load and unload them
+	@dev/jobs/count/host --all
+
+modules-stress:	## some of them in threads, beside BPF programs (TIME=300, in seconds)
+	@dev/jobs/stress/host $(TIME) --all
+
+modules-faults:	## each allocation on the way of 25 modules fails once
+	@dev/jobs/faults/host
+
+modules-selftests: ## the kernel's own for kmod and livepatch
+	@dev/jobs/kernel-selftests/host
+
+modules-kinds:	## signed and compressed ones, kCFI, FineIBT, out of tree, by force
+	@dev/jobs/kinds/host
+
+modules-list:	## make dev/modules.list anew
+	@dev/jobs/modules-list/host
 
 kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-clang, x86-modules, x86-modules-base)
 	@dev/kernel.sh $(V)
@@ -68,7 +101,7 @@ debug:		## KUnit and selftests under KASAN, kmemleak, lockdep and guard pages
 	@dev/debug.sh
 
 mutants:	## mutations of the code, each of which a test must catch
-	@dev/mutants.sh
+	@dev/jobs/mutants/host
 
 bench:		## what it costs, in instructions
-	@dev/bench.sh
+	@dev/jobs/bench/host --all

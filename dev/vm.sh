@@ -3,11 +3,13 @@
 # Boot a kernel under QEMU (no KVM needed) and run a job in it:
 #   dev/vm.sh VARIANT [OPTION...] -- JOB [ARG...]
 #   dev/vm.sh VARIANT [OPTION...] -i          interactive shell
-# JOB is a script in dev/guest/; it runs as root in /job, where dev/guest and
-# all modules of the kernel are.  Its lines "@ text" are printed as "text".
+# JOB is a folder in dev/jobs/, or a script in dev/guest/.  Its script "guest" runs as
+# root in /job, where the folder, dev/guest and all modules of the kernel are.  Its
+# lines "@ text" are printed as "text".  These lines ("said") and the files that it
+# kept with keep() of dev/guest/lib.sh are in build/out/NAME afterwards.
 # On arm64 the one job is "insmod MODULE [PARAMETERS]".
 # The run is good when the job's last line is "VERDICT ok", it exits with 0 and
-# the console (build/VARIANT-JOB.log) shows no splat.
+# the console (build/out/NAME.log) shows no splat.
 #   -m MB -c CPUS -t SECONDS    memory, processors, time limit
 #   -a "ARGS" -q "ARGS"         more kernel, more QEMU arguments
 #   -f FILE[:NAME]              one more file for /job (repeatable)
@@ -15,7 +17,7 @@
 #   -w REGEX                    a warning that is expected: the reports that
 #                               match are ignored, and one must be there
 #   -W REGEX                    the same, but none has to be there
-#   -n NAME                     name of the log instead of VARIANT-JOB
+#   -n NAME                     name of the log and the output instead of VARIANT-JOB
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() programs=() expected='' needed=1 name='' interactive=''
@@ -41,12 +43,12 @@ parse_options() {
 	done
 }
 
-# compile_guest DIR CC...: every C program of dev/guest, static, into DIR
+# compile_guest DIR CC...: every C program of dev/guest and the job, static, into DIR
 compile_guest() {
 	local c dir=$1
 
 	shift
-	for c in "$DEV"/guest/*.c; do
+	for c in "$DEV"/guest/*.c "$DEV/jobs/$job"/*.c; do
 		[ -e "$c" ] && [ "${c##*/}" != init.c ] || continue
 		"$@" -static -O2 -Wall -o "$dir/$(basename "$c" .c)" "$c"
 	done
@@ -55,9 +57,10 @@ compile_guest() {
 fill_job_dir() {
 	local f ko
 
-	for f in "$DEV"/guest/*; do
+	for f in "$DEV"/guest/* "$DEV/jobs/$job"/*; do
+		[ -f "$f" ] || continue
 		case $f in
-		*.c)	;;
+		*.c|*/host|*/report.py)	;;
 		*)	cp "$f" "$root/job/" ;;
 		esac
 	done
@@ -93,7 +96,7 @@ make_initramfs() {
 		cp "$DEV/guest/init" "$root/init"
 		compile_guest "$root/job" gcc
 		add_programs
-		printf '%q ' sh "/job/$job" "$@" >"$root/run-job"
+		printf '%q ' sh "/job/$script" "$@" >"$root/run-job"
 		[ -z "$interactive" ] || touch "$root/interactive"
 		;;
 	arm64*)
@@ -132,15 +135,29 @@ start_qemu() {
 	fi
 	# shellcheck disable=SC2086
 	timeout -k 5 "$limit" "${qemu[@]}" -append "$args" -serial "file:$log" \
-		-serial "file:$work/job" $qemu_args </dev/null >"$work/qemu" 2>&1 || rc=$?
+		-serial "file:$work/port" $qemu_args </dev/null >"$work/qemu" 2>&1 || rc=$?
+}
+
+# collect: what the job said, to $out/said and stdout, and after a line FILES the
+# archive of what it kept, which is unpacked beside it
+collect() {
+	local at
+
+	# arm64 has one port only
+	[ -s "$work/port" ] || grep -a -v '^\[' "$log" >"$work/port" || true
+	rm -rf "$out"
+	mkdir -p "$out"
+	at=$(grep -abx FILES "$work/port" | head -n 1 | cut -d : -f 1)
+	head -c "${at:-$(stat -c %s "$work/port")}" "$work/port" | tr -d '\r' >"$work/job"
+	[ -z "$at" ] || tail -c "+$((at + 7))" "$work/port" | tar -xmzf - -C "$out" ||
+		echo "what the job kept is not complete" >>"$work/job"
+	sed -n 's/^@ //p' "$work/job" | tee "$out/said"
 }
 
 verdict() {
 	local splats took=$1 why=''
 
-	# arm64 has one port only
-	[ -s "$work/job" ] || grep -a -v '^\[' "$log" >"$work/job" || true
-	tr -d '\r' <"$work/job" | sed -n 's/^@ //p'
+	collect
 
 	splats=$(awk -v expected="$expected" -f "$DEV/splat.awk" "$log")
 	if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
@@ -151,13 +168,13 @@ verdict() {
 		why="splat on the console"
 	elif [ -n "$expected" ] && [ -n "$needed" ] && ! grep -aqE "$expected" "$log"; then
 		why="the expected '$expected' is missing"
-	elif [ "$(tr -d '\r' <"$work/job" | tail -n 2)" != $'VERDICT ok\nEXIT 0' ]; then
+	elif [ "$(tail -n 2 "$work/job")" != $'VERDICT ok\nEXIT 0' ]; then
 		why="no good verdict from the job"
 		tail -n 15 "$work/job" >&2
 	fi
 	[ -z "$splats" ] || head -n 40 <<<"$splats" >&2
-	[ -n "$why" ] || { say "ok   $name ($took s)"; return 0; }
-	say "FAIL $name ($took s): $why; console: $log"
+	[ -n "$why" ] || { say "ok - $name ($took s)"; return 0; }
+	say "not ok - $name ($took s): $why; console: $log"
 	return 1
 }
 
@@ -170,10 +187,13 @@ main() {
 	shift $((OPTIND - 1))
 	job=${1:-}
 	[ $# = 0 ] || shift
-	[ -n "$interactive" ] || [ -f "$DEV/guest/$job" ] || die "no job '$job' in dev/guest"
+	script=$job
+	[ ! -d "$DEV/jobs/$job" ] || [ -z "$job" ] || script=guest
+	[ -n "$interactive" ] || [ $script = guest ] || [ -f "$DEV/guest/$job" ] || die "no job '$job'"
 	needs "vm-${variant%%-*}"
 	name=${name:-$variant-${job%.sh}}
-	log=$BUILD/$name.log
+	log=$BUILD/out/$name.log out=$BUILD/out/$name
+	mkdir -p "$(dirname "$log")"
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 
