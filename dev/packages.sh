@@ -10,8 +10,14 @@
 APT_LOG=$BUILD/apt.log
 APT_WAIT=${APT_WAIT:-600}		# seconds that another apt or dpkg may take
 
-# pkg_entry NAME: its words in the table
-pkg_entry() { sed -n "s/^$1://p" "$DEV/packages"; }
+# pkg_entry NAME: its words in the table; a job that is not there needs those of smoke
+pkg_entry() {
+	if grep -q "^$1:" "$DEV/packages"; then
+		sed -n "s/^$1://p" "$DEV/packages"
+	elif [ -d "$DEV/jobs/$1" ]; then
+		echo @smoke
+	fi
+}
 
 # pkg_add NAME: all its packages to packages=(), and to wanted_by[] for whom
 pkg_add() {

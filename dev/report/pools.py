@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """/sys/kernel/debug/execmem: stats and map
 
-	pool module_text: reserved 2097152 used 65536 ... blocks_huge 1 blocks_4k 0 ...
+	pool module_text: reserved 2097152 used 65536 ... blocks_huge 1 blocks_base 0 ...
 	merged bpf: module_text
 
 	# type start size leaf used chunks [picture]
@@ -14,7 +14,7 @@ from report.missing import Missing
 
 HUGE_PAGE = 2 << 20
 # Leaf of a block of base pages in the map, and the counter of such blocks in stats
-BASE_LEAF, BASE_BLOCKS = "4k", "blocks_4k"
+BASE_LEAF, BASE_BLOCKS = "base", "blocks_base"
 
 
 def parse_stats(text: str):

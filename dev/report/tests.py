@@ -222,7 +222,7 @@ class Modules(JobTest):
         self.fails("broadcasts are seen")
 
     def test_unexplained_pages(self):
-        self.sample.edit("execmem=on/held/map", " 4k ", " huge ")
+        self.sample.edit("execmem=on/held/map", " base ", " huge ")
         self.fails("4k mappings that the statistics do not")
 
 
