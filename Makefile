@@ -9,7 +9,7 @@ export VERSION FORCE JOBS
 
 .PHONY: help run run-base test job tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
 	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds \
-	modules-list arm64 check-full
+	modules-list arm64 arm64-base check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -49,7 +49,10 @@ check-full:	## every patch builds as a whole kernel and boots, the allocator for
 	@dev/check.sh cross configs full
 
 arm64:		## test_bpf on arm64 says what it said without the series
-	@dev/test.sh arm64
+	@dev/jobs/arm64/host
+
+arm64-base:	## record what it says without the series
+	@dev/jobs/arm64/host --base
 
 memory:		## what the first programs cost, on a small and on a larger machine
 	@dev/jobs/memory/host

@@ -83,7 +83,7 @@ main() {
 	# shellcheck disable=SC2046
 	[ $# -gt 0 ] || set -- $(tests first) $(tests alone) $(tests kernel)
 	for t; do
-		[ -x "$(host_of "$t")" ] || die "no test '$t'; there are: $(cd dev/jobs && echo *)"
+		[ -x "$(host_of "$t")" ] || die "no test '$t'; there are: $(cd dev/jobs && ls -d */ | tr -d / | paste -sd " ")"
 		hosts+=("$(host_of "$t")")
 	done
 	needs "$@"
