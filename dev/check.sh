@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/series.sh"
 . "$DEV/kernel.sh"
 
-READING="version apply owned whole edits refresh export selftest checkpatch kerneldoc"
+READING="version apply owned whole edits refresh export selftest checkpatch kerneldoc mutants"
 COMPILING="spdx build warnings"
 CHECK=$BUILD/check			# worktree that the gates move through the series
 
@@ -127,6 +127,9 @@ gate_selftest() {
 	done
 	return $bad
 }
+
+# Each mutation still changes one place of the source.
+gate_mutants() { "$DEV/mutants.sh" --check; }
 
 # --- style -------------------------------------------------------------------
 
