@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Allocator for dynamic kernel code and its data.
- *
- * See mm/execmem_pool.c for the design, and Documentation/mm/execmem.rst for its
- * use.
- */
 #ifndef _LINUX_EXECMEM_ALLOC_H
 #define _LINUX_EXECMEM_ALLOC_H
 
+#include <linux/types.h>
+#include <linux/moduleloader.h>
 #include <linux/cleanup.h>
 #include <linux/jump_label.h>
-#include <linux/moduleloader.h>
 #include <linux/static_call.h>
-#include <linux/types.h>
 
 #if (defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)) && \
 		!defined(CONFIG_KASAN_VMALLOC)
@@ -23,13 +17,23 @@
 #endif
 
 /**
- * enum execmem_type - what memory is used for
- * @EXECMEM_DEFAULT: describes all types that the architecture's table omits
- * @EXECMEM_MODULE_TEXT: text sections of modules, and the thunks they call
- * @EXECMEM_KPROBES: instruction slots of kprobes
- * @EXECMEM_FTRACE: ftrace trampolines
- * @EXECMEM_BPF: JITed BPF programs, trampolines, dispatchers, struct_ops images
- * @EXECMEM_MODULE_DATA: data sections of modules
+ * enum execmem_type - types of executable memory ranges
+ *
+ * There are several subsystems that allocate executable memory.
+ * Architectures define different restrictions on placement,
+ * permissions, alignment and other parameters for memory that can be used
+ * by these subsystems.
+ * Types in this enum identify subsystems that allocate executable memory
+ * and let architectures define parameters for ranges suitable for
+ * allocations by each subsystem.
+ *
+ * @EXECMEM_DEFAULT: default parameters that would be used for types that
+ * are not explicitly defined.
+ * @EXECMEM_MODULE_TEXT: parameters for module text sections
+ * @EXECMEM_KPROBES: parameters for kprobes
+ * @EXECMEM_FTRACE: parameters for ftrace
+ * @EXECMEM_BPF: parameters for BPF
+ * @EXECMEM_MODULE_DATA: parameters for module data sections
  * @EXECMEM_BPF_CLASSIC: JITed programs that were loaded as classic BPF.
  *	Unprivileged users can load these, so branch predictors are flushed
  *	before such a program is placed at addresses that held other code.
@@ -40,11 +44,7 @@
  * @EXECMEM_MODULE_INIT_DATA: data of modules that is freed after their init
  * @EXECMEM_MODULE_RO_AFTER_INIT: data of modules that is made read-only after
  *	their init
- * @EXECMEM_TYPE_MAX: number of types
- *
- * A type does not imply permissions. The table that the architecture returns
- * from execmem_arch_setup() defines permissions, addresses and granularity of
- * each type.
+ * @EXECMEM_TYPE_MAX:
  */
 enum execmem_type {
 	EXECMEM_DEFAULT,
@@ -63,8 +63,8 @@ enum execmem_type {
 };
 
 /**
- * enum execmem_range_flags - behaviour of a type
- * @EXECMEM_KASAN_SHADOW: allocate KASAN shadow for each block
+ * enum execmem_range_flags - options for executable memory allocations
+ * @EXECMEM_KASAN_SHADOW:	allocate kasan shadow
  * @EXECMEM_READONLY: make blocks of a shared type read-only before their first
  *	allocation
  * @EXECMEM_EXEC: make blocks of a shared type executable before their first
@@ -103,24 +103,24 @@ enum execmem_range_flags {
 };
 
 /**
- * struct execmem_range - how an architecture handles one type
- * @start: first address of the range
- * @end: first address after the range
- * @fallback_start: first address of a second range, used when the first one is
- *	exhausted; 0 for none
- * @fallback_end: first address after the second range
- * @pgprot: protection that new memory is mapped with. A block of a shared type
- *	is filled with trapping instructions or zeroes under this protection,
- *	so it must be writable and must not be executable. Then the block gets
- *	the permissions in @flags.
- * @alignment: alignment of allocations in bytes, a power of two. For a shared
- *	type also the unit that sizes are rounded up to.
+ * struct execmem_range - definition of an address space suitable for code and
+ *			  related data allocations
+ * @start:	address space start
+ * @end:	address space end (exclusive)
+ * @fallback_start: start of the secondary address space range for fallback
+ *                  allocations on architectures that require it
+ * @fallback_end:   end of the secondary address space (exclusive)
+ * @pgprot:	permissions for memory in this address space. A block of a shared
+ *	type is filled with trapping instructions or zeroes under these, so they
+ *	must be writable and not executable. Then it gets the ones in @flags.
+ * @alignment:	alignment required for allocations, in bytes, a power of two. For
+ *	a shared type also the unit that sizes are rounded up to.
  * @granularity: size of a block in bytes, a power of two, at least a page. With
  *	%EXECMEM_HUGE at least what one huge page maps. The type is shared if
  *	this is larger than @alignment. If it is 0 or not larger, each
  *	allocation gets pages of its own with @pgprot, and the caller manages
  *	their permissions.
- * @flags: see &enum execmem_range_flags
+ * @flags:	options for memory allocations for this range
  * @mapto: with %EXECMEM_MERGE, the type whose pool to allocate from. The other
  *	members are then used only if huge pages are disabled: a type that has a
  *	@start is not merged in that case.
@@ -156,13 +156,14 @@ struct execmem_range {
 };
 
 /**
- * struct execmem_info - how an architecture handles all types
- * @ranges: one entry for each type. An entry is missing if it has neither a
- *	start address nor %EXECMEM_MERGE. If missing, %EXECMEM_BPF_CLASSIC is
- *	merged into %EXECMEM_BPF, %EXECMEM_MODULE_INIT_TEXT into
- *	%EXECMEM_MODULE_TEXT, and other module data into %EXECMEM_MODULE_DATA.
- *	All other types are handled as %EXECMEM_DEFAULT, %EXECMEM_MODULE_DATA
- *	with %PAGE_KERNEL.
+ * struct execmem_info - architecture parameters for code allocations
+ * @ranges: array of parameter sets defining architecture specific
+ * parameters for executable memory allocations. The ranges that are not
+ * explicitly initialized by an architecture use parameters defined for
+ * @EXECMEM_DEFAULT, %EXECMEM_MODULE_DATA with %PAGE_KERNEL. But if not
+ * initialized, %EXECMEM_BPF_CLASSIC is merged into %EXECMEM_BPF,
+ * %EXECMEM_MODULE_INIT_TEXT into %EXECMEM_MODULE_TEXT, and other module data
+ * into %EXECMEM_MODULE_DATA.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
  *	log; %NULL if it can
  */
@@ -172,57 +173,58 @@ struct execmem_info {
 };
 
 /**
- * execmem_arch_setup - describe the types of executable memory
+ * execmem_arch_setup - define parameters for allocations of executable memory
  *
- * Architectures override this. Without an override, each allocation gets pages
- * of its own in the vmalloc range.
+ * A hook for architectures to define parameters for allocations of
+ * executable memory. These parameters should be filled into the
+ * @execmem_info structure.
+ *
+ * For architectures that do not implement this method a default set of
+ * parameters will be used
  *
  * Context: Called once at boot, before the first allocation.
- * Return: the table, which the allocator modifies and continues to use, or
- *	%NULL for the default
+ * Return: a structure defining architecture parameters and restrictions
+ * for allocations of executable memory, which the allocator modifies and
+ * continues to use, or %NULL for the default
  */
 struct execmem_info *execmem_arch_setup(void);
 
 /**
- * struct execmem_area - an allocation, as execmem_lookup() found it
- * @start: address of the first byte
- * @size: size in bytes, as rounded up by the allocator
- * @type: type of the pool. If types are merged, this is the type that the
- *	others are merged into, not the type that was asked for.
- */
-struct execmem_area {
-	unsigned long		start;
-	size_t			size;
-	enum execmem_type	type;
-};
-
-/**
- * execmem_alloc - allocate memory for code or for data that belongs to code
- * @type: what the memory is used for
- * @size: size in bytes, not 0
+ * execmem_alloc - allocate executable memory
+ * @type: type of the allocation
+ * @size: how many bytes of memory are required, not 0
+ *
+ * Allocates memory that will contain executable code, either generated or
+ * loaded from kernel modules.
+ *
+ * Allocates memory that will contain data coupled with executable code,
+ * like data sections in kernel modules.
+ *
+ * The memory will have protections defined by architecture for executable
+ * region of the @type.
  *
  * Memory of a shared type (see &struct execmem_range) has its final
  * permissions, except for data that execmem_seal() makes read-only. Text
  * consists of trapping instructions. Writable memory may hold what its former
  * owner left there. Read-only memory can only be written by execmem_fill().
  *
- * Memory of a type that is not shared is page aligned, has the protection in
- * the architecture's table, and the caller manages its permissions.
+ * Memory of a type that is not shared is page aligned, and the caller manages
+ * its permissions.
  *
  * Context: Process context, may sleep. Interrupts must be enabled, since TLBs
  *	may be flushed on all CPUs. text_mutex may be held, since allocating
  *	patches no text.
- * Return: the memory, aligned as the architecture's table requires, or %NULL if
- *	memory or addresses are exhausted, @size is 0 or larger than the address
- *	range, @type is invalid, or the architecture's table is invalid or not
- *	known yet
+ * Return: a pointer to the allocated memory, aligned as the architecture's table
+ *	requires, or %NULL if memory or addresses are exhausted, @size is 0 or
+ *	larger than the address range, @type is invalid, or the architecture's
+ *	table is invalid or not known yet
  */
 void *execmem_alloc(enum execmem_type type, size_t size);
 
 /**
- * execmem_alloc_aligned - allocate memory with a larger alignment
- * @type: what the memory is used for
- * @size: size in bytes, not 0
+ * execmem_alloc_aligned - allocate executable memory with a larger alignment
+ * @type: type of the allocation
+ * @size: how many bytes of memory are required, not 0
  * @align: alignment in bytes, a power of two. If it is smaller than what the
  *	architecture's table requires, the latter is used.
  *
@@ -282,8 +284,8 @@ int execmem_fill(void *dst, const void *src, size_t len);
 int execmem_seal(void *ptr);
 
 /**
- * execmem_free - free an allocation, sealed or not
- * @ptr: the address that execmem_alloc() returned, or %NULL
+ * execmem_free - free executable memory
+ * @ptr: pointer to the memory that should be freed, or %NULL
  *
  * Text of a shared type is overwritten with trapping instructions before its
  * addresses can be reused. The allocator waits for no grace period. The caller
@@ -321,6 +323,19 @@ int execmem_seal(void *ptr);
  *	the direct map.
  */
 void execmem_free(void *ptr);
+
+/**
+ * struct execmem_area - an allocation, as execmem_lookup() found it
+ * @start: address of the first byte
+ * @size: size in bytes, as rounded up by the allocator
+ * @type: type of the pool. If types are merged, this is the type that the
+ *	others are merged into, not the type that was asked for.
+ */
+struct execmem_area {
+	unsigned long		start;
+	size_t			size;
+	enum execmem_type	type;
+};
 
 /**
  * execmem_lookup - find the allocation that an address is in
