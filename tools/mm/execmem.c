@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Show how full the kernel's memory for dynamic code is.
+ * Show how much memory dynamic kernel code uses, and where.
  *
- * The kernel tells that in debugfs, see Documentation/mm/execmem.rst.
+ * Reads files in debugfs, see Documentation/mm/execmem.rst.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +20,10 @@
 #define KB		1024ull
 #define MB		(1024 * KB)
 
-/* What is used of a type's line; fallbacks and their reasons are in a row. */
+/*
+ * Values in a line of stats. print_small_blocks() needs FALLBACKS to
+ * SMALL_START.
+ */
 enum value {
 	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_BASE, SPARE,
 	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, SMALL_START, FAILURES, NR_VALUES
@@ -99,7 +102,9 @@ static FILE *open_file(const char *name)
 	return file;
 }
 
-/* The next line without its end, or %NULL. Valid until the next call. */
+/*
+ * Read a line without its newline; %NULL at the end. Valid until the next call.
+ */
 static char *read_line(FILE *file, const char *name)
 {
 	static char *line;
@@ -115,7 +120,7 @@ static char *read_line(FILE *file, const char *name)
 	return line;
 }
 
-/* Keys that are not known belong to a newer kernel. */
+/* Unknown keys are ignored: a newer kernel may have more of them. */
 static void set_value(struct pool *pool, const char *key, const char *value)
 {
 	for (int i = 0; i < NR_VALUES; i++)
@@ -138,7 +143,7 @@ static bool parse_pool(char *line, struct pool *pool)
 
 /* === Types ================================================================ */
 
-/* Right-aligned, at least @width characters */
+/* Print a size right-aligned, in at least @width characters. */
 static void print_size(unsigned long long size, int width)
 {
 	if (in_bytes || size < KB)
@@ -177,7 +182,7 @@ static void print_row(struct pool *pool)
 	       value[BLOCKS_BASE], value[SPARE], value[FAILURES]);
 }
 
-/* Which blocks were not what the type asks for, and why */
+/* Print how many blocks were smaller than the type asks for, and why. */
 static void print_small_blocks(struct pool *pool)
 {
 	const char *before = "  since boot:";
@@ -192,7 +197,7 @@ static void print_small_blocks(struct pool *pool)
 		putchar('\n');
 }
 
-/* A type that never had memory, nor failed to get any, is of no interest. */
+/* A type that never had memory and never failed is not shown without -a. */
 static bool is_idle(struct pool *pool)
 {
 	return !pool->value[RESERVED] && !pool->value[GROWN] &&
@@ -226,7 +231,9 @@ static void show_types(struct pool *total)
 
 /* === Blocks =============================================================== */
 
-/* What cannot be parsed is from a newer kernel, and is shown as it is. */
+/*
+ * A line that cannot be parsed is from a newer kernel, and is printed as it is.
+ */
 static void print_block(const char *line)
 {
 	const char *parts = strchr(line, '[');
@@ -293,7 +300,7 @@ static void watch(unsigned int seconds)
 {
 	const char *between = isatty(STDOUT_FILENO) ? "\033[H\033[J" : "";
 
-	/* Drawn at once, so that it does not flicker */
+	/* Write each picture at once, to avoid flicker. */
 	setvbuf(stdout, NULL, _IOFBF, 64 * KB);
 	for (;;) {
 		printf("%s", between);

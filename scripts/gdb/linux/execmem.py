@@ -2,7 +2,7 @@
 #
 # gdb helper commands and functions for Linux kernel debugging
 #
-#  memory for dynamic kernel code, see mm/execmem_internal.h
+#  pools, blocks and chunks of execmem, see mm/execmem_internal.h
 #
 
 import gdb
@@ -21,7 +21,7 @@ def all_pools():
     return [pools[i] for i in range(first, last + 1)]
 
 
-# Types that are merged into another one have a pool, too, but no blocks.
+# Merged types have a pool, too, but it has no blocks.
 def used_pools():
     return [pool for pool in all_pools() if pool['reserved']]
 
@@ -34,7 +34,7 @@ def state_name(chunk):
     return str(chunk['state']).replace("EXECMEM_", "").lower()
 
 
-# One read from the target instead of one for each member
+# Read the whole structure at once, not member by member.
 def fetch(ptr):
     value = ptr.dereference()
     value.fetch_lazy()
@@ -105,7 +105,7 @@ def show_chunks():
                                  caller_name(chunk['caller'])))
 
 
-# What type and caller of a free chunk say is left over from its last owner.
+# Type and caller of a free chunk are those of its last user: do not show them.
 def show_chunk(chunk):
     gdb.write("chunk 0x{:x} size {} state {}".format(
         int(chunk['start']), int(chunk['size']), state_name(chunk)))
@@ -135,10 +135,10 @@ class LxExecmem(gdb.Command):
     """Show memory for dynamic kernel code.
 
 lx-execmem            list the pools that have memory
-lx-execmem ADDRESS    show what ADDRESS, any expression, belongs to
+lx-execmem ADDRESS    show the pool, block and chunk of ADDRESS, an expression
 lx-execmem -c         list the chunks in use of all pools
 
-With the target stopped amid an operation the numbers may disagree."""
+If the target was stopped during an operation, the numbers may be inconsistent."""
 
     def __init__(self):
         super(LxExecmem, self).__init__("lx-execmem", gdb.COMMAND_DATA,

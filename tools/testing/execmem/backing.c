@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stands in for mm/execmem_block.c and mm/execmem_debug.c, for vmalloc and for the
- * hooks of an architecture.
+ * Replaces mm/execmem_block.c, mm/execmem_debug.c, vmalloc and the hooks of an
+ * architecture.
  *
- * The address space is one big area of ordinary memory. Pages of it that belong
- * to no block are poisoned, so that AddressSanitizer sees each use of them.
+ * The address space is one area of ordinary memory. Pages that belong to no
+ * block are poisoned, so that AddressSanitizer reports each access to them.
  */
 
 #include <sanitizer/asan_interface.h>
@@ -24,7 +24,7 @@ enum page_state {
 
 static unsigned char pages[NR_PAGES];
 
-/* Pages from this one on were never used, so they need not be reset. */
+/* First page that was never used: pages from here on need not be reset. */
 static unsigned long nr_touched = NR_PAGES;
 
 static void reserve_addresses(void)
@@ -48,7 +48,7 @@ void backing_start(void)
 	nr_touched = 0;
 }
 
-/* The number of pages that blocks have */
+/* Number of pages in all blocks */
 unsigned long backing_pages(void)
 {
 	unsigned long nr = 0;
@@ -58,7 +58,7 @@ unsigned long backing_pages(void)
 	return nr;
 }
 
-/* Is all of this memory equal to @byte? */
+/* Do all bytes of this memory have the value @byte? */
 bool backing_is(unsigned long start, size_t size, int byte)
 {
 	unsigned char *mem = (unsigned char *)start;
@@ -94,7 +94,7 @@ static unsigned long find_pages(unsigned long first, unsigned long end,
 	return end;
 }
 
-/* The pages of a block, and the one behind it that traps what runs over */
+/* Number of pages of a block, with the guard page after it */
 static unsigned long nr_pages(struct execmem_pool *pool, size_t size)
 {
 	bool guard = pool->shared && pool->range->flags & EXECMEM_GUARD;
@@ -123,7 +123,7 @@ static bool map_range(struct execmem_block *block, size_t size, size_t align,
 	return true;
 }
 
-/* Map @size bytes in the first of the type's address ranges that has room. */
+/* Map @size bytes in the first address range of the type that has room. */
 static bool map_pages(struct execmem_block *block, size_t size, size_t align)
 {
 	const struct execmem_range *range = block->pool->range;
@@ -151,7 +151,7 @@ static bool map_granules(struct execmem_block *block, size_t size)
 {
 	const struct execmem_range *range = block->pool->range;
 
-	/* A block for one chunk, as in mm/execmem_block.c */
+	/* Size of a block for one chunk, as in mm/execmem_block.c */
 	if (range->flags & EXECMEM_GUARD)
 		return map_pages(block, size, range->alignment);
 	size = round_up(size, range->granularity);
@@ -236,7 +236,7 @@ int hook_invalidate(void *dst, size_t len)
 	return 0;
 }
 
-/* Bytes that can be seen stand for permissions that cannot. */
+/* Permissions cannot be tested in user space, so bytes represent them. */
 int hook_seal(void *start, size_t len)
 {
 	no_lock_held();
@@ -259,7 +259,7 @@ void hook_flush(void)
 	run_once(&shim.in_flush);
 }
 
-/* There are no checkers here that would have to be told. */
+/* There are no KASAN and no kmemleak in user space. */
 void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 {
 	no_lock_held();

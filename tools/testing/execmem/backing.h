@@ -4,12 +4,12 @@
 
 #include "kernel.h"
 
-/* What free text and what free memory without an invalidate hook reads as */
+/* Contents of free text, and of free memory without an invalidate hook */
 #define TRAP_BYTE	0xcc
 #define SEAL_BYTE	0x5e
 #define ZERO_BYTE	0x00
 
-/* What fresh pages read as; nothing may depend on it. */
+/* Contents of newly mapped pages; nothing may depend on it. */
 #define STALE_BYTE	0xa5
 
 void backing_start(void);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests of cov/main and print which part of the allocator's lines they
-# reach. Fails when that is less of any of its files than the argument, in percent.
+# Run the tests of cov/main and print how many lines of the allocator they
+# reach. The argument is the percentage that must be reached in each file.
 
 set -e
 min=$1
@@ -12,8 +12,8 @@ rm -f cov/*.gcda
 cov/main -s 1 -o 20000 >cov/log || { cat cov/log; exit 1; }
 ${GCOV:-gcov} -t -o cov cov/kernel.gcda >cov/lines
 
-# Line 0 names the file. Lines that were not reached are marked by #####, those
-# without code by -.
+# In the output of gcov, line 0 names the file. Lines that were not reached are
+# marked by #####, lines without code by -.
 report()
 {
 	awk -F: -v name="mm/$1" -v min="$2" '

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the allocator takes from the rest of the kernel, for user space.
+ * Everything that the allocator uses from the rest of the kernel, for user
+ * space.
  *
- * Replaces mm/execmem_kernel.h, of which it has the include guard, so it has to
- * be included before mm/execmem_internal.h. What the tests control of it is in
- * shim.h.
+ * This replaces mm/execmem_kernel.h. It has the same include guard, so it must
+ * be included before mm/execmem_internal.h. shim.h is the interface for tests.
  */
 #ifndef _MM_EXECMEM_KERNEL_H
 #define _MM_EXECMEM_KERNEL_H
@@ -36,17 +36,20 @@
 
 /* === Random numbers ======================================================= */
 
-/* Like the kernel's, but 0 is a mistake: the kernel takes it for 2^32. */
+/*
+ * 0 is an error here, since the kernel's function returns any 32-bit value
+ * then.
+ */
 u32 get_random_u32_below(u32 ceil);
 
 /* === Locks ================================================================ */
 
 /**
- * struct lock - a lock of either kind
- * @held: somebody holds it
+ * struct lock - a mutex or a spinlock
+ * @held: true while it is held
  *
- * There is one thread only. What other threads could do meanwhile happens in
- * the callbacks of &struct shim.
+ * There is only one thread. Actions of other threads are simulated by the
+ * callbacks in &struct shim.
  */
 struct lock {
 	bool held;
@@ -64,9 +67,11 @@ void spin_unlock(struct lock *lock);
 void mutex_lock(struct lock *lock);
 void mutex_unlock(struct lock *lock);
 
-/* The caller may sleep, so it holds no spinlock. */
+/* The caller may sleep, so it must not hold a spinlock. */
 void might_sleep(void);
-/* The caller may be about to wait for somebody who holds any lock. */
+/*
+ * The caller may wait for another task that holds a lock, so it must hold none.
+ */
 void no_lock_held(void);
 
 #define lockdep_assert_held(_lock)	((void)EXPECT((_lock)->held))
@@ -107,7 +112,7 @@ static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
 
 /* === Bitmaps ============================================================== */
 
-/* The tools' version of set_bit() needs more of the kernel than there is. */
+/* set_bit() in tools/include needs kernel headers that are missing here. */
 #undef set_bit
 #undef clear_bit
 #define set_bit(_bit, _map)	shim_set_bit(_bit, _map)
@@ -125,7 +130,7 @@ static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
 
 #define smp_mb__before_atomic()	barrier()
 #define smp_mb__after_atomic()	barrier()
-/* Nobody looks for data races here. */
+/* There is only one thread, so there are no data races. */
 #define data_race(_expr)	(_expr)
 #define smp_rmb()		shim_rmb()
 
@@ -136,7 +141,7 @@ unsigned long find_next_bit(const unsigned long *map, unsigned long size,
 unsigned long bitmap_weight(const unsigned long *map, unsigned long size);
 unsigned long find_last_bit(const unsigned long *map, unsigned long size);
 
-/* === RCU: nobody reads while somebody writes ============================== */
+/* === RCU: with one thread, readers and writers never run concurrently ===== */
 
 struct rcu_head {
 	struct rcu_head *next;
@@ -187,7 +192,7 @@ extern unsigned long vmalloc_start;
 
 #define kasan_reset_tag(_addr)	((void *)(_addr))
 
-/* === Odds and ends ======================================================== */
+/* === Other functions ====================================================== */
 
 #undef __ro_after_init
 #define __ro_after_init
@@ -205,7 +210,7 @@ struct param_##_func
 
 int kstrtobool(const char *s, bool *res);
 
-/* LeakSanitizer follows pointers everywhere, there is nothing to tell it. */
+/* LeakSanitizer scans all memory and needs no annotations. */
 static inline void kmemleak_ignore(const void *ptr)
 {
 }

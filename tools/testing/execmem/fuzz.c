@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Operations that libFuzzer thinks of, compared with the model.
+ * Operations that libFuzzer generates, compared with the model.
  *
- * The first byte of the input says how to boot. After that, each operation is a
- * byte that names it and a few that are its arguments; where the input ends,
- * arguments are 0. An input always does the same, whatever ran before it.
+ * The first byte of the input selects the boot parameters. Each operation is
+ * one byte for its kind and some bytes for its arguments. After the end of the
+ * input, arguments are 0. The effect of an input does not depend on earlier
+ * inputs.
  */
 
 #include "world.h"
@@ -42,7 +43,7 @@ static size_t too_large_size(unsigned int n)
 	return sizes[n % ARRAY_SIZE(sizes)];
 }
 
-/* Anything from a unit to several blocks, or a size that makes no sense */
+/* A size from one unit to several blocks, or an invalid one */
 static size_t next_size(void)
 {
 	unsigned int kind = next_byte(), n = next_word();
@@ -61,7 +62,7 @@ static size_t next_size(void)
 	}
 }
 
-/* 0 for the front door, or a power of two up to twice the size of a block */
+/* 0 for the public API, or a power of two up to twice the size of a block */
 static size_t next_align(void)
 {
 	unsigned int n = next_byte() % 32;
@@ -77,7 +78,7 @@ static struct model_chunk *next_chunk(struct model_pool **mpool)
 	return model_chunk(*mpool, next_word() % (*mpool)->nr_live);
 }
 
-/* Inside a chunk, at its edges, in a pool or anywhere */
+/* An address in a chunk, at its start or end, in a pool or anywhere */
 static unsigned long next_address(void)
 {
 	unsigned int kind = next_byte(), n = next_word();
@@ -130,7 +131,7 @@ static void op_free_anything(void)
 	model_free(next_address());
 }
 
-/* The model cannot describe a gap between what is filled. */
+/* The model cannot describe a gap between two filled parts. */
 static void op_fill(void)
 {
 	struct model_pool *mpool;
@@ -191,7 +192,7 @@ static void op_inspect(void)
 	model_draw(mpool);
 }
 
-/* Let one of the next calls fail, or all from there on. */
+/* Make one of the next calls fail, or all calls from that one on. */
 static void op_fault(void)
 {
 	struct fault *const faults[] = {
@@ -235,7 +236,7 @@ static void boot(unsigned int how)
 	EXPECT(kernel_boot());
 	model_start(true);
 	execmem_pred_flush_enabled = !(how & 4);
-	/* Once for each process, the model took some numbers of its own. */
+	/* The model uses random numbers, once for each process. */
 	random_seed(how);
 }
 

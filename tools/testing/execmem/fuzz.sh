@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run fuzz/fuzz, beginning with what earlier runs found. Arguments: how many
-# seconds, and the seed.
+# Run fuzz/fuzz, starting with the inputs that earlier runs found. The arguments
+# are the number of seconds and the seed.
 
 cd "$(dirname "$0")" || exit 1
 

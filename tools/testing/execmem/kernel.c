@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocator itself, and functions that reach its static parts.
+ * The source files of the allocator, and access to their static functions.
  */
 
 #include "backing.h"
@@ -11,8 +11,8 @@
 #include "../../../mm/execmem.c"
 
 /*
- * Set the allocator up with the table that execmem_arch_setup() of tables.c
- * returns. Returns whether it was accepted.
+ * Initialize the allocator with the table that execmem_arch_setup() of tables.c
+ * returns. Returns true if the table is valid.
  */
 bool kernel_boot(void)
 {
@@ -21,7 +21,7 @@ bool kernel_boot(void)
 	return execmem_info;
 }
 
-/* Before the boot: nothing is set up and no parameter was given. */
+/* Return to the state before boot, without boot parameters. */
 void kernel_reset(void)
 {
 	execmem_info = NULL;

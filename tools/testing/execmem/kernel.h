@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The allocator, as the tests see it.
+ * Interface of the allocator for the tests.
  */
 #ifndef _EXECMEM_TEST_KERNEL_H
 #define _EXECMEM_TEST_KERNEL_H

@@ -16,14 +16,14 @@ static bool stop_early;
 static unsigned int nr_run;
 static unsigned int nr_failed;
 
-/* LeakSanitizer runs when asked to, see main(). */
+/* LeakSanitizer runs only when main() calls it. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "leak_check_at_exit=0:quarantine_size_mb=16";
 }
 
-/* === What several tests need ============================================== */
+/* === Functions that several tests use ===================================== */
 
 struct execmem_pool *start_small(void)
 {
@@ -59,7 +59,7 @@ void release(unsigned long addr)
 
 /* === The runner =========================================================== */
 
-/* Time of the CPU, which does not depend on what else the machine does */
+/* CPU time, which does not depend on other processes */
 static double seconds(void)
 {
 	struct timespec now;
@@ -146,6 +146,6 @@ int main(int argc, char **argv)
 
 	printf("%u tests run, %u passed, %u failed\n", nr_run,
 	       nr_run - nr_failed, nr_failed);
-	/* What a failed test leaves behind would only hide its message. */
+	/* Leaks of a failed test would only hide its message. */
 	return nr_failed || !nr_run || __lsan_do_recoverable_leak_check();
 }

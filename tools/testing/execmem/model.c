@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A naive model of the allocator, for comparison.
+ * A simple model of the allocator, to compare it with.
  *
  * The model knows the owner of each unit of the address space. It has no trees,
- * no sorting and no merging, and never looks at the allocator's own structures
- * but for the counters it compares.
+ * no sorting and no merging. Of the allocator's structures, it reads only the
+ * counters that it compares.
  */
 
 #include "model.h"
 
-/* The model cannot tell apart what is inside one unit. */
+/* Unit of the model: it records one owner for each. */
 #define UNIT		64
 #define NR_UNITS	(VMALLOC_SIZE / UNIT)
 #define MAX_BLOCKS	65536
@@ -18,17 +18,17 @@ enum owner {
 	OWNER_NONE,
 	OWNER_FREE,
 	OWNER_LEAKED,
-	OWNER_CHUNK,		/* and above: a chunk's number */
+	OWNER_CHUNK,		/* This and larger values: index of a chunk */
 };
 
 /**
  * struct model_block - a block, or an unused entry when @size is zero
  * @start: first address
- * @size: in bytes
- * @mpool: the owner
+ * @size: size in bytes
+ * @mpool: the pool it belongs to
  * @used: bytes that are not free
- * @fallback: not what the type wants
- * @huge: mapped by huge pages
+ * @fallback: true if it is smaller than the type asks for
+ * @huge: true if it is mapped by huge pages
  */
 struct model_block {
 	unsigned long start;
@@ -39,7 +39,7 @@ struct model_block {
 	bool huge;
 };
 
-/* What the world looked like before an operation */
+/* State before an operation */
 struct before {
 	struct shim shim;
 	unsigned int block_events;
@@ -57,17 +57,17 @@ static unsigned int nr_unused_chunks;
 static unsigned int nr_blocks;
 static unsigned int block_events;
 
-/* Units from this one on never had an owner, so they need not be reset. */
+/* First unit that never had an owner: units from here on need not be reset. */
 static unsigned long nr_touched = NR_UNITS;
 
 /*
- * Events are numbered, to know which bytes held code that no flush of the
- * predictors came after.
+ * Frees and flushes are numbered, to know which bytes held code since the last
+ * flush of the predictors.
  */
 static u32 last_event;
 static u32 flushed_event;
 
-/* What chunks are filled with. Reads of the wrong place give the wrong bytes. */
+/* Contents of filled chunks; each offset has different bytes. */
 #define MAX_FILL	SZ_8M
 #define MAX_SHIFT	4096
 static unsigned char pattern[MAX_FILL + MAX_SHIFT];
@@ -108,7 +108,7 @@ static struct model_block *block_of(unsigned long addr)
 	return &blocks[block_of_page[(addr - VMALLOC_START) >> PAGE_SHIFT]];
 }
 
-/* The live chunk that @addr is in */
+/* Find the live chunk that @addr is in. */
 static struct model_chunk *chunk_of(unsigned long addr)
 {
 	u32 owner = owner_of(addr);
@@ -116,7 +116,7 @@ static struct model_chunk *chunk_of(unsigned long addr)
 	return owner < OWNER_CHUNK ? NULL : &chunks[owner - OWNER_CHUNK];
 }
 
-/* The live chunk that begins at @addr */
+/* Find the live chunk that starts at @addr. */
 static struct model_chunk *chunk_from(unsigned long addr)
 {
 	struct model_chunk *chunk = chunk_of(addr);
@@ -152,7 +152,7 @@ static int trap_byte(struct execmem_pool *pool)
 	return pool->range->invalidate ? TRAP_BYTE : ZERO_BYTE;
 }
 
-/* === Blocks come and go =================================================== */
+/* === Blocks =============================================================== */
 
 static struct model_pool *to_mpool(struct execmem_pool *pool)
 {
@@ -198,7 +198,7 @@ static void block_mapped(struct execmem_block *block)
 	set_block_of_pages(block->start, block->size, number);
 	set_units(owners, block->start, block->size, OWNER_FREE);
 	nr_touched = max(nr_touched, to_unit(block->start + block->size));
-	/* Who knows what ran there before */
+	/* Other code may have been at these addresses before. */
 	set_units(dirtied, block->start, block->size, ++last_event);
 
 	block_events++;
@@ -240,7 +240,7 @@ static bool may_be_spare(struct model_block *block)
 		block->size == pool->range->granularity;
 }
 
-/* I6, and that a block is kept for no reason but this one */
+/* Check I6, and that no other empty block is kept. */
 static void check_empty_blocks(struct model_pool *mpool)
 {
 	unsigned int empty = 0;
@@ -284,7 +284,7 @@ static void compare_pool(struct model_pool *mpool)
 	EXPECT(!memcmp(&pool->stats, &mpool->stats, sizeof(pool->stats)));
 }
 
-/* Compare what is left of an operation that touched @mpool, or no pool. */
+/* Compare the state after an operation on @mpool, which may be NULL. */
 static void end(struct before *before, struct model_pool *mpool,
 		unsigned int reports)
 {
@@ -313,7 +313,7 @@ bool model_validate(void)
 
 /* === Alloc ================================================================ */
 
-/* Find where the lowest free run of @need bytes in a block begins. */
+/* Find the lowest @need free bytes in a block. */
 static unsigned long find_in_block(struct model_block *block, size_t need)
 {
 	unsigned long addr = block->start, run = addr;
@@ -331,7 +331,9 @@ static unsigned long find_in_block(struct model_block *block, size_t need)
 	return 0;
 }
 
-/* Where the allocator has to put a chunk, or 0 when it needs a new block */
+/*
+ * Address where the allocator must place a chunk, or 0 if it must add a block
+ */
 static unsigned long predict_place(struct model_pool *mpool, size_t size,
 				   size_t align)
 {
@@ -358,7 +360,7 @@ static bool is_too_large(struct execmem_pool *pool, size_t size)
 				pool->range->fallback_start);
 }
 
-/* An allocation fails for a reason only. */
+/* Check that a failed allocation had a reason to fail. */
 static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 			       size_t size, unsigned long place)
 {
@@ -391,7 +393,7 @@ static void check_new_block(struct model_chunk *chunk, size_t align)
 static void check_place(struct model_chunk *chunk, struct before *before,
 			size_t align, unsigned long place)
 {
-	/* The first attempt may have failed for want of a node. */
+	/* The first attempt may have failed to allocate a chunk description. */
 	if (shim.alloc.hits != before->shim.alloc.hits)
 		return;
 	EXPECT((block_events == before->block_events) == !!place);
@@ -446,7 +448,7 @@ static struct model_chunk *add_chunk(struct model_pool *mpool,
 	return chunk;
 }
 
-/* Check that nobody else has the memory, and take it. */
+/* Check that the memory is free in the model, and record the owner. */
 static bool take_memory(struct model_pool *mpool, struct model_chunk *chunk,
 			size_t align)
 {
@@ -469,7 +471,7 @@ static bool take_memory(struct model_pool *mpool, struct model_chunk *chunk,
 	return true;
 }
 
-/* Allocate; for @align of 0 through the front door. */
+/* Allocate; with the public API if @align is 0. */
 struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 				size_t align)
 {
@@ -504,7 +506,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 
 /* === Fill and seal ======================================================== */
 
-/* Does the chunk hold what was written to it, and nothing else? */
+/* Does the chunk have the contents that were written to it? */
 static bool is_intact(struct model_chunk *chunk)
 {
 	struct model_pool *mpool = model_pool_of(chunk->type);
@@ -523,8 +525,8 @@ static bool can_fill(struct model_chunk *chunk, unsigned long addr, size_t len)
 }
 
 /*
- * Fill with what belongs at @addr. The caller leaves no gap behind what is
- * filled already, as the model could not describe it.
+ * Fill with the pattern for @addr. The range must start in or right after the
+ * part that is filled already, since the model cannot describe gaps.
  */
 int model_fill(unsigned long addr, size_t len)
 {
@@ -594,8 +596,8 @@ static void remove_chunk(struct model_pool *mpool, struct model_chunk *chunk)
 }
 
 /*
- * The allocator remembers the latest free for a free extent as a whole. For an
- * exact prediction do the same, in a simple-minded way.
+ * The allocator remembers one sequence number for a whole free chunk. Do the
+ * same here, so that flushes can be predicted exactly.
  */
 static void dirty_extent(unsigned long addr)
 {
@@ -609,7 +611,7 @@ static void dirty_extent(unsigned long addr)
 	set_units(dirtied, start, end - start, last_event);
 }
 
-/* The memory is still mapped after the free. */
+/* The block is still mapped after the free. */
 static void check_freed_memory(struct model_pool *mpool, unsigned long start,
 			       size_t size)
 {
@@ -661,7 +663,7 @@ static void free_chunk(struct model_chunk *chunk)
 	} else if (owner_of(start) == OWNER_FREE) {
 		check_freed_memory(mpool, start, size);
 	} else if (model.exact) {
-		/* Unless it is to be the spare, nobody needs the block. */
+		/* An empty block is given back, unless it becomes the spare. */
 		EXPECT(!keep);
 	}
 	reports += shim.unmap.hits - before.shim.unmap.hits;
@@ -706,7 +708,7 @@ static bool describes(struct execmem_chunk *copy, struct model_chunk *chunk)
 	return copy->size == chunk->size && copy->type == chunk->type;
 }
 
-/* What execmem_pool_next() goes through is what is in use, leaked or not. */
+/* execmem_pool_next() must find all chunks that are not free. */
 void model_walk(struct model_pool *mpool)
 {
 	struct before before = begin();
@@ -727,7 +729,7 @@ void model_walk(struct model_pool *mpool)
 	end(&before, mpool, 0);
 }
 
-/* Number of units of the pool from @addr on that live chunks own */
+/* Number of units in live chunks of the pool, from @addr on */
 static unsigned long count_live(unsigned long addr, size_t size, size_t unit)
 {
 	unsigned long nr = 0;
@@ -749,7 +751,10 @@ static void check_map(struct model_block *block, struct execmem_map *map)
 		unsigned long begin = i * nr / EXECMEM_MAP_PARTS;
 		unsigned long end = (i + 1) * nr / EXECMEM_MAP_PARTS;
 
-		/* There may be fewer units than parts, which then share them. */
+		/*
+		 * If there are fewer units than parts, several parts show the
+		 * same unit.
+		 */
 		end = max(end, begin + 1);
 		EXPECT(map->used[i] ==
 		       count_live(map->start + begin * unit,
@@ -757,7 +762,7 @@ static void check_map(struct model_block *block, struct execmem_map *map)
 	}
 }
 
-/* The maps of all blocks, one after the other, show all live chunks. */
+/* The maps of all blocks must show all live chunks. */
 void model_draw(struct model_pool *mpool)
 {
 	struct before before = begin();
@@ -779,7 +784,7 @@ void model_draw(struct model_pool *mpool)
 	end(&before, mpool, 0);
 }
 
-/* Make a leaked chunk an ordinary one, with a second chance to be freed. */
+/* Make a leaked chunk live again, so that it can be freed again. */
 static void recover_chunk(struct model_pool *mpool, struct execmem_chunk *chunk)
 {
 	struct model_chunk *mchunk;
@@ -795,7 +800,7 @@ static void recover_chunk(struct model_pool *mpool, struct execmem_chunk *chunk)
 		  OWNER_CHUNK + (mchunk - chunks));
 }
 
-/* The only way to a clean end after an invalidation failed */
+/* Free chunks that could not be invalidated, to end a test without leaks. */
 void model_recover_leaked(void)
 {
 	struct execmem_chunk *chunk;
@@ -860,7 +865,7 @@ void model_start(bool exact)
 	shim.unmapping = block_unmapping;
 }
 
-/* Nothing is in use any more: everything has to be given back. */
+/* Free everything, and check that all memory was given back. */
 void model_finish(void)
 {
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A naive model of the allocator, for comparison.
+ * A simple model of the allocator, to compare it with.
  */
 #ifndef _EXECMEM_TEST_MODEL_H
 #define _EXECMEM_TEST_MODEL_H
@@ -10,12 +10,12 @@
 /**
  * struct model_chunk - a live chunk
  * @start: what the allocator returned
- * @size: as rounded up
- * @type: what it was asked for
- * @sealed: cannot be filled any more
- * @filled: number of bytes that were written, from the first one on
- * @pattern: where in the pattern of the model these bytes are
- * @rank: place in the list of the pool's live chunks
+ * @size: size in bytes, rounded up
+ * @type: type that was asked for
+ * @sealed: true after execmem_seal()
+ * @filled: number of bytes that were written, from the start of the chunk
+ * @pattern: offset of these bytes in the model's pattern
+ * @rank: index in the list of the pool's live chunks
  */
 struct model_chunk {
 	unsigned long start;
@@ -30,11 +30,11 @@ struct model_chunk {
 #define MAX_CHUNKS	131072
 
 /**
- * struct model_pool - a pool as it should be
- * @pool: as it is
+ * struct model_pool - expected state of a pool
+ * @pool: the pool
  * @nr_live: number of live chunks
- * @live: numbers of live chunks, in no order
- * @nr_leaked: chunks that could not be invalidated
+ * @live: indices of live chunks, not sorted
+ * @nr_leaked: number of chunks that could not be invalidated
  * @nr_blocks: as in &struct execmem_pool
  * @nr_huge: as in &struct execmem_pool
  * @reserved: as in &struct execmem_pool
@@ -54,13 +54,13 @@ struct model_pool {
 };
 
 /**
- * struct model - the state of all memory
- * @exact: predict placement, predictor flushes and the fate of blocks too, at
- *	a cost proportional to the memory
+ * struct model - expected state of all memory
+ * @exact: also predict placement, predictor flushes, and when blocks are mapped
+ *	and given back; the cost is proportional to the memory
  * @pools: by type; those of merged types are not used
  * @nr_live: number of live chunks in all pools
  * @last_freed: address of the chunk that was freed last
- * @max_visits: the most tree nodes that one operation looked at
+ * @max_visits: largest number of tree nodes that one operation visited
  */
 struct model {
 	bool exact;
@@ -79,7 +79,7 @@ bool model_validate(void);
 struct model_pool *model_pool_of(enum execmem_type type);
 struct model_chunk *model_chunk(struct model_pool *mpool, unsigned int rank);
 
-/* Each does what its name says, and compares what comes of it. */
+/* Each performs an operation and compares the result with the model. */
 struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 				size_t align);
 int model_fill(unsigned long addr, size_t len);

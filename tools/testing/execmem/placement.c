@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where to put a chunk: three policies under the same load.
+ * Placement of chunks: three policies under the same load.
  *
- * mm/execmem_pool.c puts chunks at the lowest address that fits. This compares that
- * with what else could be done. It is a simulation that shares no code with the
- * allocator: blocks are numbers, and nothing is kept in them.
+ * mm/execmem_pool.c places chunks at the lowest address that fits. This
+ * compares it with two other policies. It is a simulation that shares no code
+ * with the allocator: blocks are numbers without memory.
  */
 
 #include <stdbool.h>
@@ -20,20 +20,20 @@
 #define UNIT		64UL
 #define MAX_BLOCKS	1024
 
-/* Between how many chunks the load swings, how often, and how long it stays */
+/* The load changes between these numbers of chunks, and stays for a while. */
 #define LOW		2000
 #define HIGH		20000
 #define SWINGS		5
 #define STAY		50000
 
 /**
- * struct result - what a policy did
- * @ops: allocations and frees
- * @steps: nodes or blocks looked at in all of them
+ * struct result - figures of a policy
+ * @ops: number of allocations and frees
+ * @steps: number of nodes or blocks that were visited in all of them
  * @live: bytes in use
- * @peak_live: the most of them
- * @reserved: blocks
- * @peak_reserved: the most of them
+ * @peak_live: largest value of @live
+ * @reserved: number of blocks
+ * @peak_reserved: largest value of @reserved
  */
 struct result {
 	unsigned long ops;
@@ -87,7 +87,7 @@ static size_t random_size(void)
 
 static bool block_used[MAX_BLOCKS];
 
-/* The lowest address without a block gets the next one. */
+/* A new block gets the lowest address without one. */
 static unsigned int add_block(void)
 {
 	unsigned int i = 0;
@@ -111,11 +111,11 @@ static void remove_block(unsigned int i)
 
 /**
  * struct extent - a free extent
- * @by_addr: in the tree by address
- * @by_size: in the tree by size
+ * @by_addr: entry in the tree by address
+ * @by_size: entry in the tree by size
  * @start: first address
- * @size: in bytes
- * @max_size: of the extents in the subtree of @by_addr
+ * @size: size in bytes
+ * @max_size: size of the largest extent in the subtree of @by_addr
  */
 struct extent {
 	struct rb_node by_addr;
@@ -307,9 +307,9 @@ static void start_best(void)
 
 /**
  * struct slab - a block for chunks of one size
- * @size: of each chunk
+ * @size: size of each chunk in bytes
  * @nr_used: number of chunks in use
- * @used: which ones are
+ * @used: for each chunk, true if it is in use
  */
 struct slab {
 	size_t size;
@@ -404,7 +404,7 @@ static void give(void)
 	result.ops++;
 }
 
-/* Go to a number of chunks, and replace chunks there for a while. */
+/* Change the number of chunks, and then replace chunks for a while. */
 static void swing_to(unsigned int nr)
 {
 	while (nr_live < nr)

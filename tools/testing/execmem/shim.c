@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What execmem_kernel.h and shim.h declare.
+ * Functions that execmem_kernel.h and shim.h declare.
  */
 
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 struct shim shim;
 bool test_failed;
 
-/* More than a few messages from one test help nobody. */
+/* Number of messages that are printed for one test */
 #define MAX_MESSAGES 10
 
 static unsigned int nr_messages;
@@ -56,7 +56,7 @@ void random_seed(u64 seed)
 	random_state = seed * 2 + 1;
 }
 
-/* A Weyl sequence whose steps are mixed well enough for a test */
+/* A Weyl sequence; each value is mixed by multiplication. */
 u64 random_u64(void)
 {
 	u64 x = random_state += 0x9e3779b97f4a7c15ULL;
@@ -78,7 +78,7 @@ u32 get_random_u32_below(u32 ceil)
 static unsigned int spinlocks_held;
 static unsigned int mutexes_held;
 
-/* All spinlocks are leaves: no two of them are ever held together. */
+/* No two spinlocks are ever held together. */
 void spin_lock(struct lock *lock)
 {
 	EXPECT(!spinlocks_held);
@@ -128,7 +128,7 @@ void rcu_read_unlock(void)
 	rcu_readers--;
 }
 
-/* Where a reader's next look may see what another thread did meanwhile */
+/* Another thread may change the data that a reader is reading. */
 void shim_rmb(void)
 {
 	unsigned int readers = rcu_readers;
@@ -138,7 +138,7 @@ void shim_rmb(void)
 	rcu_readers = readers;
 }
 
-/* There is one thread, so nobody reads unless the caller does. */
+/* There is one thread, so a grace period is over if the caller is no reader. */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	EXPECT(!rcu_readers);
@@ -184,7 +184,7 @@ static void release(void *object)
 
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
-	/* Nobody may rely on what is in there. */
+	/* The contents of freed memory must not be used. */
 	return allocate(cache->size, 0x5a);
 }
 
@@ -231,7 +231,7 @@ unsigned long bitmap_weight(const unsigned long *map, unsigned long size)
 	for (unsigned long i = 0; i < BITS_TO_LONGS(size); i++) {
 		unsigned long bits = map[i];
 
-		/* Nearly all of them are zero, and the validator counts often. */
+		/* The validator counts often, and nearly all words are zero. */
 		if (!bits)
 			continue;
 		if (size - i * BITS_PER_LONG < BITS_PER_LONG)
@@ -254,7 +254,7 @@ unsigned long find_last_bit(const unsigned long *map, unsigned long size)
 	return size;
 }
 
-/* === Odds and ends ======================================================== */
+/* === Other functions ====================================================== */
 
 int kstrtobool(const char *s, bool *res)
 {
@@ -270,7 +270,7 @@ bool shim_warn(bool cond)
 	return cond;
 }
 
-/* The messages are checked by the compiler, there is no need to see them. */
+/* The compiler checks the format. The message is not printed. */
 void shim_log(const char *fmt, ...)
 {
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The world around the allocator, as the tests control it.
+ * Environment of the allocator, controlled by the tests.
  *
- * Whatever can fail in the kernel can be made to fail here, and whatever must not
- * be done under a lock complains when it is.
+ * Everything that can fail in the kernel can be made to fail here. Functions
+ * that must not be called under a lock report an error if they are.
  */
 #ifndef _EXECMEM_TEST_SHIM_H
 #define _EXECMEM_TEST_SHIM_H
@@ -13,22 +13,25 @@
 
 /* === Failures of the test ================================================= */
 
-/* Note that the running test failed, and go on. Returns @ok. */
+/*
+ * Record a failure of the running test if @ok is false, and continue. Returns
+ * @ok.
+ */
 bool expect(bool ok, const char *file, int line, const char *what);
 
 #define EXPECT(_cond)	expect(_cond, __FILE__, __LINE__, #_cond)
 
-/* Set by a failure; the runner clears it before each test. */
+/* Set by a failure. The runner clears it before each test. */
 extern bool test_failed;
 
 /* === Failures of the kernel, on demand ==================================== */
 
 /**
- * struct fault - a place that can fail
+ * struct fault - a function that can be made to fail
  * @at: number of the call that fails, counted from 1; 0 for none
- * @from_then_on: later calls fail too
- * @calls: calls so far
- * @hits: calls that failed
+ * @from_then_on: later calls fail, too
+ * @calls: number of calls so far
+ * @hits: number of calls that failed
  */
 struct fault {
 	unsigned long at;
@@ -40,29 +43,29 @@ struct fault {
 struct execmem_block;
 
 /**
- * struct shim - the world around the allocator
- * @alloc: every allocation of a structure
- * @map: every attempt to map a block
- * @huge: every attempt to map a block by huge pages
- * @unmap: every time permissions are restored
- * @fill: every call of the fill hook
- * @invalidate: every call of the invalidate hook
- * @seal: every call of the seal hook
+ * struct shim - environment of the allocator
+ * @alloc: faults of allocations of structures
+ * @map: faults of attempts to map a block
+ * @huge: faults of attempts to map a block by huge pages
+ * @unmap: faults of restoring permissions
+ * @fill: faults of the fill hook
+ * @invalidate: faults of the invalidate hook
+ * @seal: faults of the seal hook
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
  * @in_lookup: called once, in the middle of the next lookup
- * @before_mutex: called once, when somebody wants the next mutex
- * @mapped: told about each new block
- * @unmapping: told about each block that is given back, before it is
- * @in_interrupt: pretend to be in an interrupt
- * @map_failures: blocks that could not be mapped
- * @leaked_pages: pages of blocks that could not be given back
- * @warnings: warnings, by the kernel about itself
- * @objects: structures that are allocated
- * @reports: mistakes that the allocator reported
- * @visits: tree nodes looked at
- * @flushes: predictor flushes
+ * @before_mutex: called once, before the next mutex is taken
+ * @mapped: called after a block was mapped
+ * @unmapping: called before a block is given back
+ * @in_interrupt: value of in_interrupt()
+ * @map_failures: number of blocks that could not be mapped
+ * @leaked_pages: number of pages in blocks that could not be given back
+ * @warnings: number of WARN_ON() hits
+ * @objects: number of structures that are allocated
+ * @reports: number of calls of execmem_report()
+ * @visits: number of tree nodes that were visited
+ * @flushes: number of predictor flushes
  */
 struct shim {
 	struct fault alloc;

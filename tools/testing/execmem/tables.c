@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tables of architectures that do not exist.
+ * Tables of fictitious architectures.
  */
 
 #include "tables.h"
@@ -12,7 +12,9 @@ struct execmem_info *execmem_arch_setup(void)
 	return arch_table;
 }
 
-/* Text in huge blocks, at @offset in the address space of the test */
+/*
+ * A type for text in huge blocks, at @offset in the address space of the test
+ */
 struct execmem_range shared_range(size_t offset, size_t size,
 				  unsigned int granularity)
 {
@@ -29,7 +31,7 @@ struct execmem_range shared_range(size_t offset, size_t size,
 	};
 }
 
-/* Two small address ranges, base pages, no hooks, a coarser alignment */
+/* A type with two small address ranges, base pages and no hooks */
 static struct execmem_range plain_range(size_t offset, size_t size)
 {
 	struct execmem_range range = shared_range(offset, size, SZ_64K);
@@ -44,7 +46,7 @@ static struct execmem_range plain_range(size_t offset, size_t size)
 	return range;
 }
 
-/* One of each: huge, randomized, merged, two ranges, not shared */
+/* All kinds of types: huge, randomized, merged, two ranges, not shared */
 struct execmem_info *mixed_table(enum scale scale)
 {
 	static struct execmem_info info;

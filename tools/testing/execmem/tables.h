@@ -4,10 +4,12 @@
 
 #include "backing.h"
 
-/* What the architecture describes; NULL when it has no hook */
+/*
+ * Table that execmem_arch_setup() returns; NULL for an architecture without one
+ */
 extern struct execmem_info *arch_table;
 
-/* Two versions of the table: many small blocks, or huge ones */
+/* Two tables: one with many small blocks, one with huge blocks */
 enum scale {
 	SMALL,
 	LARGE,

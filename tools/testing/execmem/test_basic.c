@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Chunks: cut, merged, filled, sealed, looked up, and every mistake with them.
+ * Chunks: split, merged, filled, sealed, looked up, and errors of callers.
  */
 
 #include "tests.h"
 
-/* The pool of module text in the small table: 64k blocks, 64 byte chunks */
+/* The pool of module text in the small table: 64 kB blocks, 64-byte chunks */
 #define TYPE	EXECMEM_MODULE_TEXT
 #define BLOCK	SZ_64K
 
@@ -73,7 +73,7 @@ static void test_alloc_lowest_that_fits(void)
 		a[i] = alloc_text(i == 1 ? 64 : 256);
 	release(a[1]);
 	release(a[3]);
-	/* The first hole is too small, behind the second is more room. */
+	/* The first hole is too small, and the second one is large enough. */
 	EXPECT(alloc_text(128) == a[3]);
 	EXPECT(alloc_text(64) == a[1]);
 	EXPECT(alloc_text(128) == a[3] + 128);
@@ -139,11 +139,11 @@ static void test_alloc_aligned(void)
 	a = alloc_text(64);
 	b = alloc_aligned(64, 4096);
 	EXPECT(b == a + 4096);
-	/* What was skipped is used by others. */
+	/* The part that alignment skipped can be allocated. */
 	c = alloc_text(4096 - 64);
 	EXPECT(c == a + 64);
 	EXPECT(!execmem_pool_check(pool));
-	/* Less than the pool's alignment is no less than that. */
+	/* A smaller alignment than the pool's has no effect. */
 	EXPECT(alloc_aligned(1, 1) == b + 64);
 	release(a);
 	release(b + 64);
@@ -151,7 +151,7 @@ static void test_alloc_aligned(void)
 	release(c);
 }
 
-/* A new block has to leave room to align within. */
+/* A new block must have room for the alignment. */
 static void test_alloc_aligned_in_new_block(void)
 {
 	unsigned long a, b;
@@ -166,7 +166,7 @@ static void test_alloc_aligned_in_new_block(void)
 	release(b);
 }
 
-/* A block begins at a page, so that much alignment needs no second block. */
+/* A block starts at a page boundary, so page alignment needs no extra room. */
 static void test_alloc_aligned_to_page_in_new_block(void)
 {
 	unsigned long a;
@@ -186,7 +186,7 @@ static void test_alloc_larger_than_block(void)
 	a = alloc_text(2 * BLOCK + 1);
 	EXPECT(pool->nr_blocks == 1 && pool->reserved == 3 * BLOCK);
 	EXPECT(pool->nr_huge == 1 && !execmem_fallbacks(&pool->stats));
-	/* The tail is shared. */
+	/* The rest of the block can be allocated. */
 	b = alloc_text(BLOCK - 64);
 	EXPECT(b == a + 2 * BLOCK + 64);
 	EXPECT(pool->nr_blocks == 1);
@@ -210,7 +210,10 @@ static void test_alloc_bad_input(void)
 	EXPECT(!execmem_alloc_aligned(TYPE, 64, 96));
 	EXPECT(!execmem_alloc_aligned(EXECMEM_MODULE_DATA, 64, 2 * PAGE_SIZE));
 	EXPECT(!shim.alloc.calls);
-	/* What is too large is a failure, no size at all is a mistake. */
+	/*
+	 * A size that is too large counts as a failure. A size of 0 is an
+	 * error.
+	 */
 	EXPECT(pool->stats.failures == 2);
 }
 
@@ -244,7 +247,7 @@ static void test_fill_bounds(void)
 	EXPECT(take_reports() == 1);
 }
 
-/* A fill must not reach from one chunk into the next, though both are open. */
+/* A fill must not cross from one chunk into the next, even if both are open. */
 static void test_fill_across_chunks(void)
 {
 	unsigned long a, b;
@@ -338,7 +341,7 @@ static void test_seal_hook(void)
 	EXPECT(backing_is(a, PAGE_SIZE, SEAL_BYTE));
 	EXPECT(backing_is(b, PAGE_SIZE, TRAP_BYTE));
 	release(a);
-	/* What was sealed is not when it is handed out again. */
+	/* A chunk that was sealed is open when it is handed out again. */
 	EXPECT(alloc_of(EXECMEM_MODULE_RO_AFTER_INIT, 100) == a);
 	EXPECT(backing_is(a, PAGE_SIZE, TRAP_BYTE));
 	shim.seal.at = 2;
@@ -424,7 +427,7 @@ static void test_lookup(void)
 	EXPECT(!execmem_lookup(b, &area));
 }
 
-/* One-byte units: nothing in there may count on a page or a cache line. */
+/* Units of one byte: the code must not depend on pages or cache lines. */
 static void test_alloc_unit_of_one_byte(void)
 {
 	struct execmem_pool bytes;
@@ -449,7 +452,7 @@ static void test_alloc_unit_of_one_byte(void)
 	EXPECT(!bytes.nr_blocks);
 }
 
-/* Where all addresses are in the range no size is too large, but rounding up wraps. */
+/* If the range is the whole address space, rounding a size up can overflow. */
 static void test_alloc_refuses_size_that_wraps(void)
 {
 	struct execmem_pool all;
@@ -459,7 +462,7 @@ static void test_alloc_refuses_size_that_wraps(void)
 	start();
 	range = *pool->range;
 	execmem_pool_init(&all, "all", EXECMEM_BPF, &range);
-	/* There is a free chunk, which zero bytes would fit into. */
+	/* There is a free chunk, so a size that became 0 would fit. */
 	ptr = execmem_pool_alloc(&all, TYPE, 64, 1, false);
 	EXPECT(ptr);
 	range.start = 0;
@@ -470,10 +473,10 @@ static void test_alloc_refuses_size_that_wraps(void)
 }
 
 /*
- * Reproducer: a free merged its chunk with the next one before max_free of the
- * chunk itself was right. Removing the next one can rotate the tree, which
- * copies the wrong value to where nothing corrects it (I3). Memory that was
- * there was not found then.
+ * Reproducer: a free merged its chunk with the next one before it updated
+ * max_free of the chunk. Removing the next chunk can rotate the tree, which
+ * copies the wrong value to another node (I3). Free memory below that node was
+ * not found.
  */
 static void test_free_merge_rotates_tree(void)
 {

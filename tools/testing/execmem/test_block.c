@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Blocks: when they come and go, where they are, and what they fall back to.
+ * Blocks: when they are added and given back, their addresses, and fallbacks.
  */
 
 #include "tests.h"
@@ -14,7 +14,7 @@ static void start(void)
 	pool = start_small();
 }
 
-/* The last chunk takes its block along. */
+/* Freeing the last chunk gives its block back. */
 static void test_last_free_gives_block_back(void)
 {
 	unsigned long a, b;
@@ -39,10 +39,10 @@ static void test_spare_is_kept_while_in_use(void)
 	c = alloc_text(BLOCK);
 	release(b);
 	EXPECT(pool->spare && pool->nr_blocks == 3);
-	/* One is enough. */
+	/* Only one spare is kept. */
 	release(c);
 	EXPECT(pool->spare && pool->nr_blocks == 2);
-	/* The next allocation need not map anything. */
+	/* The next allocation uses the spare. */
 	EXPECT(alloc_text(64) == b);
 	EXPECT(!pool->spare && pool->stats.grown == 3);
 	release(b);
@@ -51,7 +51,7 @@ static void test_spare_is_kept_while_in_use(void)
 	EXPECT(!pool->nr_blocks);
 }
 
-/* The spare is used up, and an empty block after that is the next spare. */
+/* After the spare was used, the next empty block becomes the spare. */
 static void test_spare_is_replaced(void)
 {
 	unsigned long a, b, c;
@@ -70,8 +70,8 @@ static void test_spare_is_replaced(void)
 }
 
 /*
- * Reproducer: a block for a chunk larger than a block was kept as the spare,
- * whatever its size, though I6 promises that the spare has one granule.
+ * Reproducer: a block for a chunk that is larger than the granularity was kept
+ * as the spare. By I6, the spare is as large as the granularity.
  */
 static void test_spare_has_one_granule(void)
 {
@@ -81,7 +81,7 @@ static void test_spare_has_one_granule(void)
 	a = alloc_text(5 * BLOCK);
 	b = alloc_text(5 * BLOCK);
 	release(b);
-	/* That the others reserve as much is not enough. */
+	/* It is not kept, although the others reserve as much. */
 	EXPECT(!pool->spare && pool->reserved == 5 * BLOCK);
 	release(a);
 }
@@ -103,7 +103,7 @@ static void test_drain_gives_spare_back(void)
 	release(a);
 }
 
-/* Without a huge page, a block has the size that is needed now. */
+/* If there is no room for a whole block, it has the size that is needed. */
 static void test_fallback_to_base_pages(void)
 {
 	unsigned long a, b, c;
@@ -120,13 +120,15 @@ static void test_fallback_to_base_pages(void)
 	c = alloc_text(64);
 	EXPECT(c == a + round_up(5000, 64));
 	release(c);
-	/* It is not kept as a spare. */
+	/* A small block is not kept as a spare. */
 	release(a);
 	EXPECT(pool->nr_blocks == 1 && !pool->spare);
 	release(b);
 }
 
-/* Reproducer: a block was kept as a spare for a pool that uses less than that. */
+/*
+ * Reproducer: a spare was kept although the pool reserves less than its size.
+ */
 static void test_small_pool_keeps_no_large_spare(void)
 {
 	unsigned long a, b;
@@ -141,7 +143,9 @@ static void test_small_pool_keeps_no_large_spare(void)
 	release(a);
 }
 
-/* A block of granules without the wish for huge pages is no fallback. */
+/*
+ * A block of base pages is no fallback if the type does not ask for huge pages.
+ */
 static void test_base_pages_by_choice(void)
 {
 	struct execmem_pool *plain;
@@ -178,7 +182,7 @@ static void test_second_range_when_first_is_full(void)
 		release(chunks[i]);
 }
 
-/* A chunk has to fit into one of the ranges. */
+/* A chunk must fit into one of the address ranges. */
 static void test_too_large_counts_both_ranges(void)
 {
 	struct execmem_range range;
@@ -213,7 +217,7 @@ static void test_unshared(void)
 	EXPECT(PAGE_ALIGNED(a) && PAGE_ALIGNED(b));
 	EXPECT(data->nr_blocks == 2 && data->reserved == 3 * PAGE_SIZE);
 	EXPECT(data->used == data->reserved);
-	/* The caller may have written anything; nobody invalidates it. */
+	/* The chunk is unmapped, so it need not be invalidated. */
 	memset((void *)b, 'x', 5000);
 	EXPECT(!execmem_fill((void *)a, "code", 4));
 	execmem_seal((void *)a);
@@ -225,7 +229,7 @@ static void test_unshared(void)
 	EXPECT(!shim.invalidate.calls);
 }
 
-/* The first chunk of a block is at random in the first quarter that is left. */
+/* The offset of the first chunk in a block is random, up to a quarter. */
 static void test_first_chunk_is_random(void)
 {
 	struct execmem_pool *bpf;
@@ -238,7 +242,7 @@ static void test_first_chunk_is_random(void)
 		offset = a % BLOCK;
 		EXPECT(offset <= (BLOCK - 64) / 4);
 		seen |= 1UL << (offset * 8 / BLOCK);
-		/* What was skipped can be used. */
+		/* The part before it can be allocated. */
 		EXPECT(offset < 64 || alloc_of(EXECMEM_BPF, 64) == a - offset);
 		if (offset >= 64)
 			release(a - offset);
@@ -248,7 +252,7 @@ static void test_first_chunk_is_random(void)
 	EXPECT(bpf->hint >= bpf->range->start && bpf->hint < bpf->range->end);
 }
 
-/* A chunk as large as the block fits wherever the dice fall. */
+/* A chunk as large as the block fits, whatever the random offset. */
 static void test_first_chunk_fills_block(void)
 {
 	unsigned long a;
@@ -259,7 +263,7 @@ static void test_first_chunk_fills_block(void)
 	release(a);
 }
 
-/* A pool starts anywhere but near the end of its range. */
+/* The random hint of a pool is not near the end of its range. */
 static void test_hint_is_random(void)
 {
 	struct execmem_range range;
@@ -280,7 +284,7 @@ static void test_hint_is_random(void)
 	EXPECT(many.hint == range.start);
 }
 
-/* Search starts at the hint, but all of the range is used. */
+/* The search starts at the hint, but uses the whole range. */
 static void test_hint_wraps(void)
 {
 	struct execmem_range range;
@@ -305,8 +309,8 @@ static void test_hint_wraps(void)
 }
 
 /*
- * A range without room for one block must not be the dice's problem: the number
- * of places is 0 then, which get_random_u32_below() does not take for 0.
+ * If a range has no room for one block, the number of possible addresses is 0.
+ * get_random_u32_below() must not be called with 0.
  */
 static void test_hint_in_tiny_range(void)
 {
@@ -324,7 +328,7 @@ static void test_hint_in_tiny_range(void)
 	execmem_free(ptr);
 }
 
-/* === What cannot be given back ============================================ */
+/* === Memory that cannot be given back ===================================== */
 
 static void test_unmap_fails(void)
 {
@@ -337,14 +341,14 @@ static void test_unmap_fails(void)
 	EXPECT(take_reports() == 1);
 	EXPECT(shim.leaked_pages == BLOCK / PAGE_SIZE);
 	EXPECT(!pool->nr_blocks && !pool->reserved);
-	/* The addresses are lost, nothing else is. */
+	/* Only the addresses are lost. */
 	EXPECT(!execmem_lookup(a, &(struct execmem_area) {}));
 	b = alloc_text(64);
 	EXPECT(b && b != a);
 	release(b);
 }
 
-/* The only way to a clean end of the test: give the chunk a second chance. */
+/* Free the chunk again, to end the test without leaks. */
 static void rescue_chunk(unsigned long addr)
 {
 	struct execmem_chunk *chunk;
@@ -370,7 +374,7 @@ static void test_invalidate_fails(void)
 	EXPECT(take_reports() == 1);
 	EXPECT(pool->nr_chunks == 2 && pool->used == 128);
 	EXPECT(!pool->stats.frees);
-	/* Nobody gets the memory, and nobody can do anything with it. */
+	/* The memory is not allocated again and cannot be filled or freed. */
 	EXPECT(!execmem_lookup(a, &(struct execmem_area) {}));
 	EXPECT(execmem_fill((void *)a, "x", 1) == -EINVAL);
 	execmem_seal((void *)a);

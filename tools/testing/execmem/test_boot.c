@@ -5,7 +5,7 @@
 
 #include "tests.h"
 
-/* Boot with one member of one entry of the table changed. */
+/* Boot with a table in which one member of one entry was changed. */
 #define BOOTS_WITH(_type, _member, _value)				\
 ({									\
 	arch_table = mixed_table(SMALL);				\
@@ -29,7 +29,7 @@ static void test_boot_without_table(void)
 	release(a);
 }
 
-/* What the ten architectures with their old tables have */
+/* A table without shared types, as most architectures have */
 static void test_boot_with_default_only(void)
 {
 	static struct execmem_info info;
@@ -62,7 +62,9 @@ static void test_boot_merges_types(void)
 	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC) && !wants_flush(EXECMEM_BPF));
 }
 
-/* Reproducer: the classic type followed BPF, which was merged itself. */
+/*
+ * Reproducer: classic BPF was merged into BPF, although BPF was merged itself.
+ */
 static void test_boot_merges_bpf(void)
 {
 	arch_table = mixed_table(SMALL);
@@ -76,7 +78,7 @@ static void test_boot_merges_bpf(void)
 	EXPECT(wants_flush(EXECMEM_BPF_CLASSIC));
 }
 
-/* Types of module memory that a table does not know are what they always were. */
+/* Types of module memory that are missing in a table get text or data pages. */
 static void test_boot_relatives(void)
 {
 	start_small();
@@ -88,7 +90,9 @@ static void test_boot_relatives(void)
 	EXPECT(!wants_flush(EXECMEM_MODULE_INIT_TEXT));
 }
 
-/* Text of modules only with huge pages, and BPF in the same blocks then */
+/*
+ * Module text is shared only with huge pages, and BPF is merged into it then.
+ */
 static struct execmem_info *huge_only_table(void)
 {
 	struct execmem_info *info = mixed_table(SMALL);
@@ -145,7 +149,7 @@ static bool boots_with_seal(unsigned int alignment, int flags,
 	return kernel_boot();
 }
 
-/* Only chunks of whole small pages can be sealed, and have to be unsealed. */
+/* A seal hook requires whole base pages and an invalidate hook. */
 static void test_boot_rejects_bad_seal(void)
 {
 	EXPECT(boots_with_seal(PAGE_SIZE, 0, hook_invalidate));
@@ -188,7 +192,7 @@ static void check_not_huge(void)
 	unsigned long a;
 
 	EXPECT(!is_huge(EXECMEM_MODULE_TEXT) && !is_huge(EXECMEM_BPF));
-	/* Chunks still share blocks. */
+	/* Chunks share blocks. */
 	a = alloc_of(EXECMEM_BPF, 64);
 	EXPECT(!execmem_pool_of(EXECMEM_BPF)->nr_huge);
 	EXPECT(!execmem_fallbacks(&execmem_pool_of(EXECMEM_BPF)->stats));

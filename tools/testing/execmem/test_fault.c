@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything that can fail does, once at each place where it can.
+ * Failures: each call that can fail does so once.
  *
- * A scenario is run again and again; the n-th run lets the n-th call fail, until
- * a run is over before that. The model sees that a failure changes nothing else.
+ * A scenario is run repeatedly. In run n, call n fails, until a run has fewer
+ * calls. The model checks that a failure has no other effect.
  */
 
 #include "tests.h"
@@ -22,7 +22,9 @@ static void free_if_any(struct model_chunk *chunk)
 		model_free(chunk->start);
 }
 
-/* Grow, split, align, fall back, merge on both sides, spare, shrink. */
+/*
+ * Add blocks, split, align, fall back, merge on both sides, spare, give back.
+ */
 static void scenario(void)
 {
 	struct model_chunk *a, *b, *c, *d, *e;
@@ -53,7 +55,9 @@ static void scenario(void)
 	free_if_any(a);
 }
 
-/* Run the scenario with the @nth call failing. Returns the number of hits. */
+/*
+ * Run the scenario and let call @nth fail. Returns the number of failed calls.
+ */
 static unsigned long run_with(struct fault *fault, unsigned long nth,
 			      bool from_then_on)
 {
@@ -68,14 +72,14 @@ static unsigned long run_with(struct fault *fault, unsigned long nth,
 	*fault = (struct fault) {};
 	model_validate();
 
-	/* Once it works again, everything does. */
+	/* Without failures, the scenario must succeed afterwards. */
 	scenario();
 	model_validate();
 	EXPECT(!model.nr_live);
 	return hits;
 }
 
-/* Returns how many calls there are that can fail. */
+/* Returns the number of calls that can fail. */
 static unsigned long run_all(struct fault *fault, bool from_then_on)
 {
 	unsigned long nth = 1;
@@ -122,7 +126,7 @@ static void test_fault_in_unmap(void)
 	EXPECT(run_all(&shim.unmap, true) >= 6);
 }
 
-/* A request that fails for want of a node must not map a block for nothing. */
+/* If a chunk description cannot be allocated, no block must be mapped. */
 static void test_no_block_for_failed_alloc(void)
 {
 	struct execmem_pool *pool = start_small();
@@ -134,7 +138,7 @@ static void test_no_block_for_failed_alloc(void)
 	EXPECT(!shim.objects);
 }
 
-/* Frees do not allocate, so they work when nothing else does. */
+/* Frees do not allocate, so they succeed even if every allocation fails. */
 static void test_free_without_memory(void)
 {
 	unsigned long a, b, c, calls;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Predictor flushes: not one too few, and not one too many.
+ * Predictor flushes: exactly as many as necessary.
  *
- * The type EXECMEM_BPF_CLASSIC wants them and takes chunks of EXECMEM_BPF, as
- * EXECMEM_KPROBES takes chunks of module text.
+ * EXECMEM_BPF_CLASSIC requires flushes and is merged into EXECMEM_BPF.
+ * EXECMEM_KPROBES is merged into EXECMEM_MODULE_TEXT.
  */
 
 #include "tests.h"
@@ -14,7 +14,7 @@ static void start(void)
 	execmem_pred_flush_enabled = true;
 }
 
-/* Allocate, and return how many flushes that took. */
+/* Allocate, and return the number of flushes for it. */
 static unsigned long flushes_for(enum execmem_type type, size_t size,
 				 unsigned long *addr)
 {
@@ -25,7 +25,7 @@ static unsigned long flushes_for(enum execmem_type type, size_t size,
 	return shim.flushes - before;
 }
 
-/* Have all predictors flushed, by way of a chunk that is not freed yet. */
+/* Cause a flush by allocating a chunk, which is freed later. */
 static unsigned long flush_all(void)
 {
 	unsigned long addr, next;
@@ -50,7 +50,7 @@ static void test_flush_for_freed_code(void)
 	release(b);
 }
 
-/* Nobody knows what ran where a new block is. */
+/* Other code may have been at the addresses of a new block. */
 static void test_flush_for_new_block(void)
 {
 	unsigned long a;
@@ -74,7 +74,7 @@ static void test_no_flush_for_clean_memory(void)
 		release(chunks[i]);
 }
 
-/* A free elsewhere in the pool does not make clean memory dirty. */
+/* A free elsewhere in the pool does not require a flush. */
 static void test_no_flush_for_free_elsewhere(void)
 {
 	unsigned long keep, a, b, c;
@@ -117,7 +117,7 @@ static void test_no_flush_when_disabled(void)
 	EXPECT(!execmem_pool_of(EXECMEM_BPF)->stats.pred_flushes);
 }
 
-/* One flush is good for what was freed in all pools. */
+/* One flush covers frees in all pools. */
 static void test_flush_covers_all_pools(void)
 {
 	unsigned long keep, a, b, text;
@@ -134,7 +134,7 @@ static void test_flush_covers_all_pools(void)
 	release(text);
 }
 
-/* Code of the type that wants flushes is no better than other code. */
+/* A free of code of the type that requires flushes also causes one. */
 static void test_flush_for_own_code(void)
 {
 	unsigned long keep, a;
@@ -157,8 +157,8 @@ static void four_neighbours(unsigned long *a)
 }
 
 /*
- * Free the first chunk, flush, free the second: now their common extent begins
- * with clean memory and ends with dirty memory.
+ * Free the first chunk, flush, free the second. Their common free chunk starts
+ * with memory that needs no flush, and ends with memory that does.
  */
 static void test_flush_after_merge_with_previous(void)
 {
@@ -177,7 +177,7 @@ static void test_flush_after_merge_with_previous(void)
 	release(bpf);
 }
 
-/* The other way round, and with the middle one last */
+/* In the other order, and with the middle one last */
 static void test_flush_after_merge_with_next(void)
 {
 	unsigned long a[4], b, bpf;
@@ -195,7 +195,7 @@ static void test_flush_after_merge_with_next(void)
 	release(bpf);
 }
 
-/* What is left after the cut is as dirty as all of it was. */
+/* The rest of a free chunk keeps its sequence number. */
 static void test_flush_for_rest_of_extent(void)
 {
 	unsigned long a[4], b, c, bpf;
@@ -222,7 +222,7 @@ static void free_late(void)
 	release(late);
 }
 
-/* What is freed while the flush is on its way is not covered by it. */
+/* A flush does not cover memory that is freed during the flush. */
 static void test_flush_does_not_cover_later_free(void)
 {
 	unsigned long keep, a, b;
@@ -246,7 +246,7 @@ static void flush_again(void)
 	EXPECT(flushes_for(EXECMEM_KPROBES, 64, &nested) == 1);
 }
 
-/* The slower one of two flushes must not undo what the faster one noted. */
+/* If two flushes overlap, the later one must not decrease flushed_seq. */
 static void test_flush_during_flush(void)
 {
 	unsigned long a, b;

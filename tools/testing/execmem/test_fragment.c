@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much a shared pool can waste: the bounds F1, F2 and F3 that mm/execmem_pool.c
- * states.
+ * How much a shared pool can waste: the bounds F1, F2 and F3 that
+ * mm/execmem_pool.c states.
  */
 
 #include "tests.h"
@@ -10,7 +10,9 @@
 #define UNIT		64
 #define NR_BLOCKS	60
 
-/* What is free in a block with one chunk of the smallest size; half of it */
+/*
+ * Free bytes in a block with one chunk of the smallest size, and half of them
+ */
 #define REST		(BLOCK - UNIT)
 #define HALF		(REST / 2)
 
@@ -58,7 +60,10 @@ static void start(void)
 
 /* === One chunk in each block ============================================== */
 
-/* Fill a block with two chunks around one of the smallest size, at @offset. */
+/*
+ * Fill a block with a chunk of the smallest size at @offset and one on each
+ * side.
+ */
 static unsigned long fill_block(size_t offset)
 {
 	unsigned long keep;
@@ -96,7 +101,7 @@ static bool has_block_with_one(void)
 	return false;
 }
 
-/* F1: each chunk keeps one block at most, and nothing keeps another one. */
+/* F1: each chunk keeps at most one block, and no other block is kept. */
 static void test_fragment_one_chunk_in_each_block(void)
 {
 	start();
@@ -107,7 +112,7 @@ static void test_fragment_one_chunk_in_each_block(void)
 	give_all();
 }
 
-/* F3: such blocks serve everybody who wants no more than half of the rest. */
+/* F3: requests up to half of the free bytes are served from such blocks. */
 static void test_fragment_half_a_block_fits(void)
 {
 	unsigned int served = 0;
@@ -122,7 +127,7 @@ static void test_fragment_half_a_block_fits(void)
 	give_all();
 }
 
-/* F3 is no more than true: half of the rest is served, one unit more is not. */
+/* F3 is exact: half of the free bytes are served, one unit more is not. */
 static void test_fragment_more_than_half_does_not_fit(void)
 {
 	unsigned long keep;
@@ -146,7 +151,7 @@ static size_t wanted;
 static unsigned int nr_grown;
 static unsigned int worst_percent;
 
-/* F2: when a block is added, there is not much that is free. */
+/* F2: check the free bytes whenever a block is added. */
 static void check_growth(struct execmem_block *block)
 {
 	size_t spare = pool->reserved - pool->used;
@@ -160,7 +165,7 @@ static void check_growth(struct execmem_block *block)
 	nr_grown++;
 }
 
-/* As the sizes of programs are: half are small, a few are large. */
+/* Sizes like those of programs: half are small, a few are large. */
 static size_t random_size(void)
 {
 	return 1 + below(UNIT << below(9));
@@ -176,7 +181,7 @@ static void alloc_or_free(unsigned int level)
 	take(wanted);
 }
 
-/* The level goes up and down, so that blocks come and go. */
+/* The number of chunks goes up and down, so that blocks are given back. */
 static void test_fragment_bounds_in_long_run(void)
 {
 	unsigned long ops = min(options.ops, 1000000UL);

@@ -27,7 +27,7 @@ static void test_guard_is_set_for_all_types(void)
 	EXPECT(pool->shared && pool->unit_shift == PAGE_SHIFT);
 }
 
-/* Neither of the words that are known takes back what the other one said. */
+/* execmem=on does not cancel execmem=guard. */
 static void test_guard_and_on(void)
 {
 	EXPECT(!param_parse_execmem("guard"));
@@ -55,7 +55,7 @@ static void test_guard_gives_each_chunk_a_block(void)
 	release(c);
 }
 
-/* Running over the end of a chunk does not hit another one. */
+/* An access beyond the end of a chunk does not reach another one. */
 static void test_guard_page_behind_chunk(void)
 {
 	unsigned long a, b;
@@ -70,7 +70,7 @@ static void test_guard_page_behind_chunk(void)
 	release(b);
 }
 
-/* A chunk that is freed is unmapped, not kept to be reused. */
+/* A chunk is unmapped when it is freed. */
 static void test_guard_keeps_no_spare(void)
 {
 	unsigned long a, b;
@@ -86,7 +86,7 @@ static void test_guard_keeps_no_spare(void)
 	EXPECT(!pool->nr_blocks);
 }
 
-/* The protections of chunks that share blocks are the same here. */
+/* Double frees and fills after sealing are detected as without guard. */
 static void test_guard_fill_and_seal(void)
 {
 	unsigned long a;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What statistics and other code can ask about a pool.
+ * Functions for statistics: list of chunks, maps, largest free chunk.
  */
 
 #include "tests.h"
@@ -15,7 +15,7 @@ static void start(void)
 	pool = start_small();
 }
 
-/* Expect that the chunk at @start is the next one in use from @addr on. */
+/* Expect that the next chunk in use from @addr on starts at @start. */
 static bool next_is(unsigned long addr, unsigned long start)
 {
 	struct execmem_chunk copy = {};
@@ -32,7 +32,7 @@ static void test_next_in_empty_pool(void)
 	EXPECT(next_is(-1UL, 0));
 }
 
-/* Three chunks, free memory before the second and behind the third */
+/* Three chunks, with free memory before the second and after the third */
 static void test_next_skips_free_chunks(void)
 {
 	unsigned long a, gap, b, c;
@@ -87,7 +87,7 @@ static void test_next_copies_description(void)
 	release(a);
 }
 
-/* Chunks that could not be invalidated are in use, though nobody's. */
+/* Chunks that could not be invalidated are listed as in use. */
 static void test_next_shows_leaked_chunk(void)
 {
 	unsigned long a, b;
@@ -146,7 +146,7 @@ static void test_map_draws_chunks(void)
 	release(c);
 }
 
-/* The last unit of a block is drawn, and nothing behind it. */
+/* The last unit of a block is drawn, and nothing after it. */
 static void test_map_of_full_block(void)
 {
 	struct execmem_map map;
@@ -163,7 +163,7 @@ static void test_map_of_full_block(void)
 	release(b);
 }
 
-/* A block of one page and another unit has fewer units than there are parts. */
+/* A small block has fewer units than there are parts. */
 static void test_map_of_small_block(void)
 {
 	unsigned long a;
@@ -181,7 +181,7 @@ static void test_map_of_small_block(void)
 	model_finish();
 }
 
-/* By address, though the list of blocks is in order of birth */
+/* Maps are in order of addresses, although the list of blocks is not. */
 static void test_map_goes_by_address(void)
 {
 	unsigned long a, b, c, d;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What another thread can do in the middle of an operation. There is one thread
- * only: the other one's part runs in a callback where the first one waits or
- * holds no lock.
+ * Races: another thread acts in the middle of an operation. There is only one
+ * thread. The actions of the other one run in a callback, at places where the
+ * first one waits or holds no lock.
  */
 
 #include "tests.h"
@@ -43,7 +43,7 @@ static int fill(unsigned long addr, size_t len)
 	return execmem_fill((void *)addr, code, len);
 }
 
-/* The chunk stays until the fill is done, and goes then. */
+/* The chunk is freed when the fill is complete. */
 static void test_free_during_fill(void)
 {
 	unsigned long other;
@@ -84,7 +84,7 @@ static void test_free_during_fill_is_no_reuse(void)
 	release(taken);
 }
 
-/* The last chunk of a block that is being filled keeps the block. */
+/* A block is not given back while its last chunk is being filled. */
 static void test_free_during_fill_keeps_block(void)
 {
 	start();
@@ -108,7 +108,7 @@ static void fill_inside_fill(void)
 {
 	shim.in_fill = free_victim;
 	EXPECT(!fill(victim, 64));
-	/* The outer fill is still running. */
+	/* The outer fill is still in progress. */
 	EXPECT(pool->nr_chunks == 1 && !shim.invalidate.calls);
 }
 
@@ -138,7 +138,7 @@ static void test_seal_during_fill(void)
 	release(victim);
 }
 
-/* Nobody gets memory that was not invalidated yet. */
+/* Memory is not handed out before it was invalidated. */
 static void test_alloc_during_invalidate(void)
 {
 	unsigned long other;
@@ -168,7 +168,7 @@ static void test_double_free_during_invalidate(void)
 	release(other);
 }
 
-/* Somebody who waited for the lock uses the block that another one added. */
+/* A task that waited for grow_lock uses the block that another task added. */
 static void test_alloc_while_other_grows(void)
 {
 	unsigned long a;
@@ -182,7 +182,7 @@ static void test_alloc_while_other_grows(void)
 	release(taken);
 }
 
-/* What is left of a block of one's own goes to others. */
+/* The rest of a new block can be allocated by another task. */
 static void test_alloc_while_other_fills_block(void)
 {
 	unsigned long a, b;
@@ -198,7 +198,7 @@ static void test_alloc_while_other_fills_block(void)
 	release(taken);
 }
 
-/* What is between is free all the time, whatever comes and goes before it. */
+/* Free memory is not found while chunks before it are allocated and freed. */
 static void take_shorter(void)
 {
 	taken = alloc_text(64);
@@ -211,8 +211,9 @@ static void free_then_take_shorter(void)
 }
 
 /*
- * Reproducer: the start of one chunk and the end of another one passed for a
- * chunk when a third one began where the first had been.
+ * Reproducer: a lookup took the start of one chunk and the end of another for
+ * one chunk, if a third chunk was allocated at the first one's address
+ * meanwhile.
  */
 static void test_lookup_of_free_memory_during_reuse(void)
 {

@@ -8,14 +8,14 @@
 #include "tests.h"
 
 /**
- * struct workload - what a random test does
+ * struct workload - parameters of a random test
  * @ops: number of operations
- * @check_every: run the validator after each so many operations
- * @levels: for each pool, between how many live chunks it swings
- * @max_size: of ordinary chunks, in bytes
- * @giant: size of the largest chunks, which are rare
- * @faults: make things fail now and then
- * @min_live: live chunks there are always
+ * @check_every: number of operations between two runs of the validator
+ * @levels: lowest and highest number of live chunks of each pool
+ * @max_size: size of ordinary chunks in bytes, at most
+ * @giant: size of rare, large chunks in bytes
+ * @faults: let calls fail at random
+ * @min_live: least number of live chunks at any time
  */
 struct workload {
 	unsigned long ops;
@@ -43,9 +43,9 @@ static bool one_in(u64 n)
 	return !below(n);
 }
 
-/* === What to operate on =================================================== */
+/* === Selection of pools, sizes and chunks ================================= */
 
-/* Most of the work is in the pool that has most of the chunks. */
+/* Choose a pool, more often if it has more chunks. */
 static enum execmem_type random_type(void)
 {
 	static const enum execmem_type types[] = {
@@ -57,7 +57,7 @@ static enum execmem_type random_type(void)
 	return types[below(ARRAY_SIZE(types))];
 }
 
-/* Half of the chunks are small, a quarter medium, and a few are large. */
+/* Half of the chunks are small, a quarter are medium, and a few are large. */
 static size_t random_size(void)
 {
 	u64 kind = below(20000);
@@ -106,7 +106,7 @@ static void random_alloc(enum execmem_type type)
 	try_alloc(type);
 }
 
-/* Allocate where there is enough memory for it. */
+/* Allocate if there is enough memory. */
 static void sure_alloc(enum execmem_type type)
 {
 	EXPECT(try_alloc(type));
@@ -120,7 +120,7 @@ static void random_free(enum execmem_type type)
 		model_free(chunk->start);
 }
 
-/* Keep the number of chunks swinging between the two levels of the pool. */
+/* Move the number of chunks between the two levels of the pool. */
 static void alloc_or_free(enum execmem_type type)
 {
 	struct model_pool *mpool = model_pool_of(type);
@@ -136,7 +136,7 @@ static void alloc_or_free(enum execmem_type type)
 		random_free(type);
 }
 
-/* Continue or overwrite what is filled already. */
+/* Fill after or over the part that is filled already. */
 static void random_fill(enum execmem_type type)
 {
 	struct model_chunk *chunk = random_chunk(type);
@@ -219,7 +219,7 @@ static void free_region(enum execmem_type type)
 	}
 }
 
-/* Where it costs little, see all there is. */
+/* In small pools, compare all maps and chunks. */
 static void inspect(enum execmem_type type)
 {
 	if (!model.exact)
@@ -358,7 +358,7 @@ static void test_random_exact(void)
 	finish_workload();
 }
 
-/* The same with pages for each chunk */
+/* The same with execmem=guard */
 static void test_random_guard(void)
 {
 	struct workload small = small_workload();
@@ -391,7 +391,10 @@ static void run_large(unsigned long ops, unsigned long check_every)
 
 	large.ops = ops;
 	large.check_every = check_every;
-	/* Not many more than there have to be, when each operation looks at all */
+	/*
+	 * Only as many chunks as required, since each operation checks all of
+	 * them
+	 */
 	if (check_every == 1)
 		large.levels[EXECMEM_BPF].high = 10500;
 	start_workload(LARGE, false);
@@ -411,14 +414,17 @@ static void test_random_checked_sometimes(void)
 
 /* === Cost ================================================================= */
 
-/* With so many live chunks, at least, an operation is to look at so many nodes. */
+/*
+ * Number of live chunks, and largest number of nodes that one operation may
+ * visit
+ */
 #define MANY_CHUNKS	100000
 #define MAX_VISITS	((unsigned long)(2 * log2(MANY_CHUNKS) + 4))
 
-/* Start from somewhat more, so that blocks can be emptied. */
+/* Start with more chunks, so that blocks can be emptied. */
 #define MORE_CHUNKS	(MANY_CHUNKS + 25000)
 
-/* What the operations look at, at most */
+/* Largest number of nodes that each operation visited */
 struct visits {
 	unsigned long alloc;
 	unsigned long fill;
@@ -442,10 +448,10 @@ static void measure(void (*op)(enum execmem_type), unsigned long *most)
 }
 
 /*
- * Empty two blocks, so that at least one of them has to be given back.
+ * Empty two blocks, so that at least one of them is given back.
  *
- * Reproducer: for that, a free looked up the chunk of the block although it had
- * it at hand, and so walked down the tree of chunks twice.
+ * Reproducer: in that case, a free descended the tree twice, since it searched
+ * for a chunk that it already had.
  */
 static void empty_blocks(struct visits *most)
 {
@@ -503,8 +509,8 @@ static void test_visits(void)
 void run_random_tests(void)
 {
 	/*
-	 * First, while what malloc() hands out is in one place: after the others
-	 * it takes twice as long.
+	 * This runs first, while the memory of malloc() is not scattered. After
+	 * the other tests, it takes twice as long.
 	 */
 	RUN(random_checked_always);
 	RUN(random_exact);

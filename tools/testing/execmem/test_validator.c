@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * execmem_pool_check(), which the other tests rely on, has to see each kind of
- * damage. Every test here breaks something, looks, and repairs it.
+ * execmem_pool_check(), which the other tests use, must detect each kind of
+ * damage. Each test damages a pool, runs the validator, and repairs the pool.
  */
 
 #include "tests.h"
@@ -18,7 +18,9 @@ static struct execmem_chunk *nth_chunk(int n)
 	return rb_entry(node, struct execmem_chunk, node);
 }
 
-/* Two blocks: used, free, used, free; and one that is used as a whole */
+/*
+ * Two blocks: one with used, free, used, free; and one that is completely used
+ */
 static void start(void)
 {
 	pool = start_small();
@@ -35,7 +37,7 @@ static void finish(void)
 	release(addrs[4]);
 }
 
-/* Expect that @_broken is what the validator finds with @_lvalue damaged. */
+/* Expect that the validator returns @_broken if @_lvalue is damaged. */
 #define DAMAGE(_lvalue, _value, _broken)				\
 do {									\
 	typeof(_lvalue) _saved = (_lvalue);				\
@@ -133,8 +135,8 @@ static void test_validator_sees_wrong_spare(void)
 }
 
 /*
- * Reproducer: the validator knew nothing but sums, so that used bytes counted to
- * the wrong block (I5) were right for it.
+ * Reproducer: the validator compared only sums, so it did not detect used bytes
+ * that were counted for the wrong block (I5).
  */
 static void test_validator_sees_shifted_counters(void)
 {
@@ -161,10 +163,10 @@ static void test_validator_sees_wrong_marks(void)
 	DAMAGE(*chunk->block->starts, ~0UL, 10);
 	DAMAGE(*chunk->block->ends, 0, 10);
 	DAMAGE(*chunk->block->ends, ~0UL, 10);
-	/* In the middle of the first chunk, which has four units */
+	/* A mark in the middle of the first chunk, which has four units */
 	DAMAGE(*chunk->block->starts, *chunk->block->starts | BIT(1), 10);
 	DAMAGE(*chunk->block->ends, *chunk->block->ends | BIT(2), 10);
-	/* As many as there should be, in other places */
+	/* The right number of marks, but in the wrong places */
 	DAMAGE(*chunk->block->starts, *chunk->block->starts << 1, 10);
 	DAMAGE(*chunk->block->ends, *chunk->block->ends >> 1, 10);
 	finish();
@@ -177,7 +179,7 @@ static void test_validator_sees_foreign_block(void)
 	finish();
 }
 
-/* A block that readers cannot find, and one that has no chunk in the tree */
+/* A block that is not in the tree of blocks, and one without chunks */
 static void test_validator_sees_lost_block(void)
 {
 	struct execmem_block *block, foreign = {};

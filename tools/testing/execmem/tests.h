@@ -5,9 +5,9 @@
 #include "world.h"
 
 /**
- * struct options - what the command line says
- * @seed: for all random numbers
- * @ops: operations of the longest random test
+ * struct options - options on the command line
+ * @seed: seed of the random numbers
+ * @ops: number of operations of the longest random test
  */
 struct options {
 	unsigned long seed;
@@ -16,7 +16,7 @@ struct options {
 
 extern struct options options;
 
-/* Run @_func, which is called test_NAME, unless another test was asked for. */
+/* Run test_NAME(), unless the command line selects another test. */
 #define RUN(_name)	run_test(#_name, test_##_name)
 
 void run_test(const char *name, void (*test)(void));
@@ -24,7 +24,7 @@ void run_test(const char *name, void (*test)(void));
 /* Boot with the small table. Returns the pool of module text. */
 struct execmem_pool *start_small(void);
 
-/* Allocate through the front door, and free; the validator runs after each. */
+/* Allocate and free by the public API, each followed by the validator. */
 unsigned long alloc_of(enum execmem_type type, size_t size);
 unsigned long alloc_text(size_t size);
 void release(unsigned long addr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fresh world for each test, and what may be left of it.
+ * Resets the allocator before each test, and checks for leaks after it.
  */
 
 #include "world.h"

@@ -4,13 +4,13 @@
 
 #include "model.h"
 
-/* Begin with an allocator that is not set up and memory that nobody uses. */
+/* Reset the allocator to its state before boot, and free all memory. */
 void world_start(u64 seed);
 
-/* Expect that everything was given back. */
+/* Expect that all memory and all structures were given back. */
 void world_end(void);
 
-/* Take the number of mistakes that were reported since the last call. */
+/* Number of errors that were reported since the last call */
 unsigned long take_reports(void);
 
 #endif /* _EXECMEM_TEST_WORLD_H */

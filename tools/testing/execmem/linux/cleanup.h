@@ -2,7 +2,7 @@
 #ifndef _EXECMEM_TEST_CLEANUP_H
 #define _EXECMEM_TEST_CLEANUP_H
 
-/* The test has no use for scope-based cleanup. */
+/* The tests do not use scope-based cleanup. */
 #define DEFINE_FREE(...)	struct no_cleanup
 
 #endif /* _EXECMEM_TEST_CLEANUP_H */

@@ -1,2 +1,2 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Included by linux/execmem.h, which needs nothing of it here. */
+/* linux/execmem.h includes this, but uses nothing of it in user space. */

@@ -2,7 +2,7 @@
 #ifndef _EXECMEM_TEST_SEQLOCK_H
 #define _EXECMEM_TEST_SEQLOCK_H
 
-/* What linux/rbtree_latch.h needs of it, for a single thread. */
+/* The part that linux/rbtree_latch.h uses, for a single thread */
 typedef struct {
 	unsigned int sequence;
 } seqcount_latch_t;

@@ -2,7 +2,7 @@
 #ifndef _EXECMEM_TEST_STATIC_CALL_H
 #define _EXECMEM_TEST_STATIC_CALL_H
 
-/* A static call, without arguments, is a pointer that a test can set. */
+/* A static call without arguments is a pointer that a test can set. */
 typedef void static_call_t(void);
 
 #define DECLARE_STATIC_CALL(_name, _func)	extern static_call_t *call_##_name

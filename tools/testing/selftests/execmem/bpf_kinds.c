@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Run BPF code of the kinds that are no programs, by system calls only.
+ * Run BPF code other than plain programs, using system calls only.
  *
  *   bpf_kinds trampoline   replace a kernel function's return value
- *   bpf_kinds dispatcher   run an XDP program again and again
+ *   bpf_kinds dispatcher   run an XDP program repeatedly
  *   bpf_kinds struct_ops   call a function pointer of a kernel structure
  *
- * Each expects a value that only the program can have returned. The exit status
- * is 4 when the kernel has no type information or lacks this kind of program.
+ * Each checks for a value that only the program can have returned. The exit
+ * status is 4 if the kernel has no type information or does not support the
+ * kind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +62,7 @@ static void *read_btf(void)
 	return data;
 }
 
-/* How much there is behind the fixed part of a type */
+/* Size in bytes of what follows the fixed part of a type's description */
 static size_t extra_size(const struct btf_type *type)
 {
 	unsigned int nr = BTF_INFO_VLEN(type->info);
@@ -152,9 +153,10 @@ static void run(union bpf_attr *attr, unsigned int expected)
 }
 
 /*
- * The kernel calls two functions that exist for this, the first one through a
- * trampoline. It returns the sum of what they return, and in the upper half how
- * many of them had no effect: the one that the program stands in for.
+ * The kernel calls two test functions, the first one through a trampoline. The
+ * lower half of the result is the sum of their return values. The upper half
+ * counts the functions whose side effect is missing: the one that the program
+ * replaces.
  */
 #define SECOND_FUNCTION		(1 + 3 + 3 + 4 + 5 + 6 + 7)
 
@@ -170,7 +172,7 @@ static void run_trampoline(void)
 	run(&attr, 1 << 16 | (VALUE + SECOND_FUNCTION));
 }
 
-/* One that is run more than once gets an entry in the dispatcher. */
+/* A program that is run more than once gets an entry in the dispatcher. */
 static void run_dispatcher(void)
 {
 	char packet[64] = {};
@@ -186,7 +188,7 @@ static void run_dispatcher(void)
 	run(&attr, VALUE);
 }
 
-/* Its first member, which gets a pointer that may be NULL */
+/* Program for the first member of the structure; its argument may be NULL. */
 static void run_struct_ops(void)
 {
 	int btf_id = find_type(BTF_KIND_STRUCT, "bpf_dummy_ops");

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Load BPF programs and hold them, by system calls only.
+ * Load BPF programs and keep them loaded, using system calls only.
  *
- *   bpf_load hold NR LEN    NR programs of LEN instructions, until killed
- *   bpf_load classic NR     NR sockets with a classic filter, until killed
- *   bpf_load churn NR LEN   load and unload, NR times
- *   bpf_load run LEN        load one and see that it computes the right value
+ *   bpf_load hold NR LEN    load NR programs of LEN instructions
+ *   bpf_load classic NR     attach a classic filter to each of NR sockets
+ *   bpf_load churn NR LEN   load and unload a program NR times
+ *   bpf_load run LEN        load a program and check the value that it computes
  *
- * The first two print "ready" when all is loaded.
+ * The first two print "ready" when everything is loaded, and keep it until they
+ * are killed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +35,9 @@ static int sys_bpf(int cmd, union bpf_attr *attr)
 	return syscall(__NR_bpf, cmd, attr, sizeof(*attr));
 }
 
-/* A program that returns @len - 1: it sets a register and counts up. */
+/*
+ * Load a program that returns @len - 1: it sets a register and increments it.
+ */
 static int load_program(int len)
 {
 	static struct bpf_insn insns[MAX_LEN];
@@ -84,7 +87,7 @@ static void run_program(int len)
 	}
 }
 
-/* A socket that truncates what it receives to @keep bytes */
+/* Open a socket whose filter truncates received packets to @keep bytes. */
 static int open_filtered_socket(int keep, int *peer)
 {
 	struct sock_filter insn = BPF_STMT(BPF_RET | BPF_K, keep);

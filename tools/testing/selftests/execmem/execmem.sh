@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What user space can see of the allocator for dynamic kernel code: statistics
-# that move and return, page tables without W+X, BPF programs that work.
+# Tests the allocator for dynamic kernel code from user space: statistics change
+# and return to their values, page tables have no W+X pages, and BPF programs
+# work.
 #
-# Another process that loads or unloads BPF programs meanwhile disturbs the test.
+# Other processes must not load or unload BPF programs during the test.
 
 DIR="$(dirname "$(readlink -f "$0")")"
 . "$DIR"/../kselftest/ktap_helpers.sh
@@ -18,11 +19,11 @@ JIT=/proc/sys/net/core/bpf_jit_enable
 NR_PROGS=200
 PROG_LEN=100
 
-# The pool that BPF programs come from: their own or the one they are merged into
+# The pool that BPF programs are allocated from; their type may be merged
 POOL=$(awk '$1 == "merged" && $2 == "bpf:" { pool = $3 }
 	END { print pool ? pool : "bpf" }' "$STATS")
 
-# stat KEY: a number of that pool
+# stat KEY: print a number of that pool
 stat()
 {
 	awk -v key="$1" -v pool="$POOL:" '$1 == "pool" && $2 == pool {
@@ -37,7 +38,7 @@ vm_event()
 	awk -v key="$1" '$1 == key { print $2 }' /proc/vmstat
 }
 
-# start ARG...: have programs loaded and held
+# start ARG...: run bpf_load in the background, until it has loaded everything
 start()
 {
 	: >"$OUT"
@@ -52,8 +53,8 @@ start()
 	return 1
 }
 
-# Programs are freed some time after the last user is gone: wait until nothing
-# moves any more.
+# Programs are freed some time after their last user is gone: wait until the
+# statistics do not change any more.
 quiet()
 {
 	local before=
@@ -64,7 +65,7 @@ quiet()
 	done
 }
 
-# settle NR: wait until there are no more than NR chunks
+# settle NR: wait until there are at most NR chunks
 settle()
 {
 	local tries=0
@@ -92,7 +93,7 @@ cleanup()
 	rm -f "$OUT"
 }
 
-# set_faults PERCENT: let allocations of huge pages fail
+# set_faults PERCENT: make this many allocations of huge pages fail
 set_faults()
 {
 	[ -w "$FAULT/probability" ] || return 0
@@ -104,7 +105,7 @@ set_faults()
 	echo "$1" >"$FAULT/probability"
 }
 
-# exec_4k: kilobytes of the modules' addresses that small pages map executable
+# exec_4k: print how many kB of the module range 4 kB pages map executable
 exec_4k()
 {
 	awk '/^---/ { modules = /Modules/ }
@@ -144,7 +145,7 @@ programs_run()
 	done
 }
 
-# A pool that is not in use has no memory.
+# A pool without allocations has no memory.
 nothing_is_kept()
 {
 	[ "$(stat chunks)" -gt 0 ] || [ "$(stat reserved)" -eq 0 ]
@@ -166,7 +167,7 @@ counters_move_and_return()
 		nothing_is_kept
 }
 
-# with_programs COMMAND...: see that it succeeds while there are programs
+# with_programs COMMAND...: check that it succeeds while programs are loaded
 with_programs()
 {
 	start hold $NR_PROGS $PROG_LEN && "$@"
@@ -204,7 +205,7 @@ churn_is_quiet()
 	settle "$chunks"
 }
 
-# More programs than free memory has room for
+# Load more programs than the free memory has room for.
 works_without_huge_pages()
 {
 	local fallbacks failures small chunks ok=1
@@ -221,7 +222,7 @@ works_without_huge_pages()
 	settle "$chunks" && [ "$(stat blocks_base)" -le "$small" ] && return $ok
 }
 
-# A spare block is kept while another one is in use, but not under pressure.
+# A spare block is kept while another one is in use, unless memory is short.
 spare_is_given_back()
 {
 	local first chunks reserved ok=1
@@ -235,7 +236,7 @@ spare_is_given_back()
 	reserved=$(stat reserved)
 	if [ "$(stat spare)" = 1 ]; then
 		echo 2 >/proc/sys/vm/drop_caches
-		# A worker does it.
+		# A worker gives it back.
 		sleep 1
 		[ "$(stat spare)" = 0 ] &&
 			[ "$(stat reserved)" -lt "$reserved" ] && ok=0
@@ -250,7 +251,7 @@ validator_agrees()
 	start hold $NR_PROGS $PROG_LEN && echo 1 >"$DEBUGFS/execmem/check"
 }
 
-# The map and the list of chunks say what the statistics say.
+# The map and the list of chunks agree with the statistics.
 lists_agree()
 {
 	start hold $NR_PROGS $PROG_LEN || return 1
@@ -261,7 +262,7 @@ lists_agree()
 			"$DEBUGFS/execmem/map")" = "$(stat chunks)" ]
 }
 
-# kind_runs KIND KEPT: what it allocated is freed again, but for so many chunks
+# kind_runs KIND KEPT: it works and frees what it allocated, except KEPT chunks
 kind_runs()
 {
 	local allocs chunks rc
@@ -273,8 +274,8 @@ kind_runs()
 	[ "$(stat allocs)" -gt $((allocs + 1)) ] && settle $((chunks + $2))
 }
 
-# load_test_bpf: $TEST_BPF names the file and may give it parameters; otherwise
-# all of it from the usual place
+# load_test_bpf: load the module $TEST_BPF, which may include parameters. By
+# default, load test_bpf from the installed modules.
 load_test_bpf()
 {
 	if [ -n "$TEST_BPF" ]; then
@@ -285,8 +286,8 @@ load_test_bpf()
 	fi
 }
 
-# check CONDITION REASON NAME COMMAND...: test, or skip for a reason, also when
-# the command says so
+# check CONDITION REASON NAME COMMAND...: run a test. Skip it if CONDITION fails
+# or the command returns 4.
 check()
 {
 	local condition="$1" reason="$2" name="$3" rc
