@@ -7,7 +7,7 @@ HARNESS ?= run
 TIME ?= 300
 export VERSION FORCE JOBS
 
-.PHONY: help run run-base test job tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
+.PHONY: help run run-base test job fresh tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
 	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds \
 	modules-list arm64 arm64-base check-full
 .DEFAULT_GOAL := help
@@ -26,6 +26,9 @@ job:		## one job: make job J=NAME ARGS="..."; the jobs are the folders of dev/jo
 
 test:		## all tests, one line each
 	@dev/test.sh $(T)
+
+fresh:		## make run and make test in a new minimal Debian (T= for some tests, ONLY=run or test)
+	@T="$(T)" ANEW="$(ANEW)" dev/fresh.sh $(ONLY)
 
 tree:		## assemble build/linux: the base and one commit per patch
 	@dev/series.sh tree

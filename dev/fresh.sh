@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What a new user on a new machine sees: a minimal Debian 12 with git and make, a clone
+# of the commit that is checked out here, and in it, as root, make run and make test:
+#   dev/fresh.sh [run] [test]
+# Only the kernel and the package registry are this machine's.  T="harness check" are
+# the tests to run instead of all, ANEW=1 does not take the root of the last time.
+# The root is in build/fresh/root, and stays there when something failed.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+OUT=$BUILD/fresh
+CHROOT=$OUT/root
+TARBALL=$OUT/root.tar
+SUITE=bookworm
+HOME_OF=/execmem			# where the clone is, seen from inside
+
+# sources: the files that name the registry for that Debian
+sources() {
+	grep -lE "^[^#]*\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null
+}
+
+# How apt gets there (proxies, timeouts), without hooks that this machine has
+acquire_options() { apt-config dump | grep '^Acquire::'; }
+
+# A root that has been made once is good for other commits, too.
+make_tarball() {
+	local files more=
+
+	[ ! -e "$TARBALL" ] || [ -n "${ANEW:-}" ] || return 0
+	mapfile -t files < <(sources)
+	[ ${#files[@]} -gt 0 ] || die "apt of this machine knows no $SUITE"
+	! grep -q '^[^#]*https:' "${files[@]}" || more=,ca-certificates
+	acquire_options >"$OUT/apt.conf"
+	mmdebstrap --mode=root --variant=minbase --include="git,make$more" \
+		--aptopt="$OUT/apt.conf" $SUITE "$TARBALL.new" "${files[@]}" >"$OUT/mmdebstrap.log" 2>&1 ||
+		{ tail -n 5 "$OUT/mmdebstrap.log" >&2; die "no root; see $OUT/mmdebstrap.log"; }
+	mv "$TARBALL.new" "$TARBALL"
+}
+
+# The mounts were those of a process that is gone, see inside().
+remove_root() { rm -rf --one-file-system "$CHROOT"; }
+
+unpack_root() {
+	local f
+
+	remove_root
+	mkdir -p "$CHROOT"
+	tar -C "$CHROOT" --numeric-owner -xf "$TARBALL"
+	# The lists are not in it: fetching them is a part of what is tried.
+	for f in sources.list sources.list.d preferences.d keyrings trusted.gpg.d auth.conf auth.conf.d; do
+		[ ! -e "/etc/apt/$f" ] || { rm -rf "$CHROOT/etc/apt/$f"; cp -rL "/etc/apt/$f" "$CHROOT/etc/apt/"; }
+	done
+	acquire_options >"$CHROOT/etc/apt/apt.conf.d/99registry"
+	cp -L /etc/resolv.conf /etc/hosts "$CHROOT/etc/"
+}
+
+clone() { git clone -q --no-hardlinks "$ROOT" "$CHROOT$HOME_OF"; }
+
+# --- inside: processes and mounts that end with this script ------------------------
+
+make_devices() {
+	local dev=$CHROOT/dev name minor
+
+	mount -t tmpfs -o mode=755 dev "$dev"
+	mkdir "$dev/pts" "$dev/shm"
+	mount -t devpts -o newinstance,ptmxmode=666 devpts "$dev/pts"
+	mount -t tmpfs shm "$dev/shm"
+	while read -r name minor; do
+		mknod -m 666 "$dev/$name" c 1 "$minor"
+	done <<<$'null 3\nzero 5\nfull 7\nrandom 8\nurandom 9'
+	mknod -m 666 "$dev/tty" c 5 0
+	ln -s pts/ptmx "$dev/ptmx"
+	ln -s /proc/self/fd "$dev/fd"
+	ln -s fd/0 "$dev/stdin"
+	ln -s fd/1 "$dev/stdout"
+	ln -s fd/2 "$dev/stderr"
+}
+
+# enter COMMAND...: nothing of our environment, but for proxies
+enter() {
+	local proxies
+
+	mapfile -t proxies < <(env | grep -iE '^(https?|ftp|no)_proxy=')
+	env -i "${proxies[@]}" HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		chroot "$CHROOT" sh -c "cd $HOME_OF && exec \"\$@\"" - "$@" </dev/null
+}
+
+packages_there() {
+	# shellcheck disable=SC2016
+	dpkg-query --admindir="$CHROOT/var/lib/dpkg" -W -f='${Package} ${Version} ${Installed-Size}\n' | sort
+}
+
+# installed STEP: what it installed, those that were asked for by name
+installed() {
+	local new=$OUT/$1.packages
+
+	packages_there | comm -13 "$OUT/packages" - >"$new"
+	[ -s "$new" ] || { echo "make $1 installed nothing"; return; }
+	awk -v step="$1" '{ kb += $3 } END {
+		printf "make %s installed %d packages, %d MB, among them:\n", step, NR, kb / 1024 }' "$new"
+	enter apt-mark showmanual | sort | join - "$new" | awk '{ printf "%s %.1f MB\n", $1, $3 / 1024 }' |
+		paste -sd, | sed 's/,/, /g' | fold -s -w 76 | sed 's/^/    /'
+	packages_there >"$OUT/packages"
+}
+
+# step NAME COMMAND...: its time and verdict to $OUT/times.  Not to be called in a
+# condition: bash would ignore the -e.
+step() {
+	local start=$SECONDS rc verdict=ok
+
+	set +e
+	(set -e; "${@:2}")
+	rc=$?
+	set -e
+	[ $rc = 0 ] || verdict=FAILED
+	printf '%-28s %5d s  %s\n' "$1" $((SECONDS - start)) $verdict >>"$OUT/times"
+	[ $rc = 0 ] || failed=1
+}
+
+# make_in VERB: as a user would, with the output here and in build/fresh/VERB.log
+make_in() {
+	local args=("$1")
+
+	[ "$1" != test ] || args+=(${T:+T="$T"})
+	enter make "${args[@]}" JOBS="$JOBS" 2>&1 | tee "$OUT/$1.log"
+}
+
+# As the first process of a namespace it takes all others with it, and mounts go, too,
+# however it ends.  Without a handler it would not hear signals.
+inside() {
+	local verb
+
+	trap 'exit 130' INT TERM HUP
+	mount -t proc proc "$CHROOT/proc"
+	make_devices
+	packages_there >"$OUT/packages"
+	for verb; do
+		echo "--- make $verb${T:+ T=\"$T\"}"
+		step "make $verb" make_in "$verb"
+		installed "$verb"
+	done
+	return $failed
+}
+
+# --- outside -----------------------------------------------------------------------
+
+say_commit() {
+	echo "commit $(git -C "$ROOT" log -1 --format='%h, "%s"')"
+	[ -z "$(git -C "$ROOT" status --porcelain)" ] ||
+		echo "note: changes here that are not committed are not in it"
+}
+
+main() {
+	local verbs=("$@") verb verdict=passed begin=$SECONDS
+
+	[ $# -gt 0 ] || verbs=(run test)
+	for verb in "${verbs[@]}"; do
+		case $verb in run|test) ;; *) die "run or test, not '$verb'" ;; esac
+	done
+	[ "$(id -u)" = 0 ] || die "mounting and chroot need root"
+	needs fresh
+	lock fresh
+	mkdir -p "$OUT"
+	say_commit
+	: >"$OUT/times"
+	step 'minimal Debian, made' make_tarball
+	[ $failed = 1 ] || step 'minimal Debian, unpacked' unpack_root
+	[ $failed = 1 ] || step 'clone' clone
+	[ $failed = 1 ] || unshare --mount --pid --fork --kill-child "$0" --inside "${verbs[@]}" || failed=1
+	echo '---'
+	cat "$OUT/times"
+	[ $failed = 0 ] || verdict="FAILED, see build/fresh"
+	echo "fresh: $verdict ($((SECONDS - begin)) s)"
+	[ $failed = 1 ] || remove_root
+	return $failed
+}
+
+failed=0
+if [ "${1:-}" = --inside ]; then
+	inside "${@:2}"
+else
+	main "$@"
+fi
+exit
