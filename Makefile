@@ -15,13 +15,13 @@ export VERSION FORCE JOBS
 help:		## this list
 	@sed -n 's/^\([a-z0-9-]*\):[\t ]*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-run:		## build the kernel, boot it, do the main job, print the report
+run:		## build the kernel, boot it, load programs and modules, print a report
 	@dev/jobs/run/host
 
-run-base:	## the same, against the kernel without the series, too; records what test_bpf says
+run-base:	## the same, also against the kernel without the series; records the results of test_bpf
 	@dev/jobs/run/host --base
 
-job:		## one job: make job J=NAME ARGS="..."; the jobs are the folders of dev/jobs
+job:		## run one job of dev/jobs: make job J=NAME ARGS="..."
 	@dev/jobs/$(J)/host $(ARGS)
 
 test:		## all tests, one line each
@@ -33,7 +33,7 @@ fresh:		## make run and make test in a new minimal Debian (T= for some tests, ON
 tree:		## assemble build/linux: the base and one commit per patch
 	@dev/series.sh tree
 
-continue:	## go on with make tree after a conflict with another base was resolved in build/linux
+continue:	## continue make tree after a conflict with another base was resolved in build/linux
 	@dev/series.sh continue
 
 refresh:	## commits of build/linux back into patches/ and whole files
@@ -45,46 +45,46 @@ export:		## patches to mail, with cover letter, into build/export (VERSION=n)
 diff:		## what the series changes in a file (F=mm/execmem.c)
 	@dev/series.sh diff $(F)
 
-check:		## gates: round trip, style, what a patch touches compiles (G=NAME for one)
+check:		## gates: round trip, style, each patch compiles (G=NAME for one)
 	@dev/check.sh $(G)
 
 check-full:	## every patch builds as a whole kernel and boots, the allocator for other architectures and configurations (an hour)
 	@dev/check.sh cross configs full
 
-arm64:		## test_bpf on arm64 says what it said without the series
+arm64:		## test_bpf on arm64 has the same results as without the series
 	@dev/jobs/arm64/host
 
-arm64-base:	## record what it says without the series
+arm64-base:	## record the results of test_bpf on arm64 without the series
 	@dev/jobs/arm64/host --base
 
-memory:		## what the first programs cost, on a small and on a larger machine
+memory:		## memory that the first programs reserve, on a small and on a larger machine
 	@dev/jobs/memory/host
 
 layout-base:	## record the layouts of structures without the series
 	@dev/jobs/layout/host --base
 
-modules:	## some 350 real modules are loaded and unloaded
+modules:	## load and unload 352 real modules
 	@dev/jobs/modules/host --all
 
-modules-base:	## the same, against the kernel without the series, too
+modules-base:	## the same, also against the kernel without the series
 	@dev/jobs/modules/host --all --base
 
 modules-count:	## instructions to load and unload them
 	@dev/jobs/count/host --all
 
-modules-stress:	## some of them in threads, beside BPF programs (TIME=300, in seconds)
+modules-stress:	## load and unload some of them in threads, beside BPF programs (TIME=300, in seconds)
 	@dev/jobs/stress/host $(TIME) --all
 
-modules-faults:	## each allocation on the way of 25 modules fails once
+modules-faults:	## load 25 modules; each allocation fails once
 	@dev/jobs/faults/host
 
-modules-selftests: ## the kernel's own for kmod and livepatch
+modules-selftests: ## the kernel's own selftests for kmod and livepatch
 	@dev/jobs/kernel-selftests/host
 
-modules-kinds:	## signed and compressed ones, kCFI, FineIBT, out of tree, by force
+modules-kinds:	## signed, compressed, out-of-tree and forcibly unloaded modules, with kCFI and FineIBT
 	@dev/jobs/kinds/host
 
-modules-list:	## make dev/modules.list anew
+modules-list:	## make the list of modules again
 	@dev/jobs/modules-list/host
 
 kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-clang, x86-modules, x86-modules-base)
@@ -106,8 +106,8 @@ harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
 debug:		## KUnit and selftests under KASAN, kmemleak, lockdep and guard pages
 	@dev/debug.sh
 
-mutants:	## mutations of the code, each of which a test must catch
+mutants:	## deliberate errors in the code; a test must fail for each
 	@dev/jobs/mutants/host
 
-bench:		## what it costs, in instructions
+bench:		## count instructions of allocations and of program loads
 	@dev/jobs/bench/host --all
