@@ -17,9 +17,9 @@ step() {
 	known+=" $1 "
 	[ -z "$wanted" ] || [[ " $wanted " == *" $1 "* ]] || return 0
 	if "${@:2}" >"$OUT/$1.log" 2>&1; then
-		echo "ok   $1 ($((SECONDS - start)) s)"
+		echo "ok - $1 ($((SECONDS - start)) s)"
 	else
-		echo "FAIL $1 ($((SECONDS - start)) s)"
+		echo "not ok - $1 ($((SECONDS - start)) s)"
 		tail -n 20 "$OUT/$1.log" | sed 's/^/     /'
 		failed=$((failed + 1))
 	fi
@@ -35,25 +35,8 @@ plant() {
 		-f "$BUILD/plant/$1/execmem_plant.ko" -- plant-job.sh "$2"
 }
 
-selftest() {
-	vm "$1" "selftest-$1" -a "$2" -f "$BUILD/selftests.tar" \
-		-- selftest-job.sh -s execmem execmem.sh
-}
-
-# modules VARIANT NAME KERNEL_ARGS: nothing was writable that must not be, either
-modules() {
-	local out what
-
-	out=$(vm "$1" "$2" -c 4 -a "$3" -f "$DEV/modules.some:modules.list" \
-		-f "$BUILD/plant/$1/execmem_scan.ko" -- modules-job.sh idle) || { echo "$out"; return 1; }
-	echo "$out"
-	for what in held.wx cycled.wx scan.wx again.wx scan.exec_aliases scan.ro_aliases; do
-		grep -Eqx "${what}(_pages)? 0" <<<"$out" || { echo "$what is not 0"; return 1; }
-	done
-	for what in exec_pages rw_aliases; do
-		grep -qx "scan.$what [1-9][0-9]*" <<<"$out" || { echo "the scan saw no $what"; return 1; }
-	done
-}
+# job NAME ARGUMENT...: another job, on the kernel that the arguments choose
+job() { "$DEV/jobs/$1/host" "${@:2}"; }
 
 klp() {
 	local m files=()
@@ -70,27 +53,19 @@ main() {
 	"$DEV/kernel.sh" x86
 	"$DEV/kernel.sh" x86-debug plant
 	"$DEV/kernel.sh" x86 plant
-	"$DEV/test.sh" selftest_build >/dev/null
-
-	# One with static keys and data sealed after init, one with functions to trace; when
-	# their init fails, they clean up behind them
-	printf '%s\n' test_static_key_base kobject-example >"$OUT/faults.list"
-
 	step kunit kunit x86-debug kunit
-	step selftest selftest x86-debug ""
-	step test_bpf vm x86-debug test_bpf -- main-job.sh suite
-	step modules modules x86-debug modules ""
-	# An allocation that fails makes 6.12's checks of allocation tags fault.
-	step faults vm x86-debug faults -a sysctl.vm.mem_profiling=0 \
-		-f "$OUT/faults.list:modules.list" -- loadfail-job.sh
+	step selftest job selftest x86-debug
+	step test_bpf job run --checkers
+	step modules job modules --checkers
+	step faults job faults --checkers
 	step klp klp x86-debug
 	# To write to read-only text kgdb takes a page table's lock, with and without the
 	# series, where lockdep would not.
 	step kgdb "$DEV/tests/kgdb" x86-debug -W kgdb_arch_set_breakpoint
 	step kunit-guard kunit x86 kunit-guard -a execmem=guard
-	step selftest-guard selftest x86 execmem=guard
+	step selftest-guard job selftest x86 execmem=guard
 	step kunit-init kunit x86 kunit-init -a "init_on_alloc=1 init_on_free=1"
-	step modules-init modules x86-debug modules-init "init_on_alloc=1 init_on_free=1"
+	step modules-init job modules --checkers "init_on_alloc=1 init_on_free=1"
 	step plant-none plant x86-debug none ""
 	step plant-overflow plant x86-debug overflow 'KASAN: vmalloc-out-of-bounds in plant_overflow'
 	step plant-uaf plant x86-debug uaf 'KASAN: .* in plant_uaf'

@@ -8,7 +8,7 @@
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
 # The objects are in build/VARIANT.  Without a target: image and modules.  The target
-# "plant": the modules of dev/plant, in build/plant/VARIANT.
+# "plant": the modules of dev/modules, in build/plant/VARIANT.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Sets src, arch, image, fragments and make_args for the variant.
@@ -126,7 +126,7 @@ main() {
 		# livepatch is made anew
 		plant=$BUILD/plant/$v
 		mkdir -p "$plant"
-		cp -u "$DEV/plant/"* "$plant/"
+		cp -u "$DEV/modules/"* "$plant/"
 		rm -f "$plant/execmem_patch.ko"
 		set -- M="$plant" modules
 	fi

@@ -12,7 +12,7 @@ LINUX=$BUILD/linux			# base commit plus one commit per patch
 LINUX_BASE=$BUILD/linux-base		# the same without the series
 JOBS=${JOBS:-$(nproc)}
 
-# In make test there is a jobserver, which knows what else runs; see dev/tests.mk.
+# In make test there is a jobserver, which knows what else runs; see dev/test.sh.
 PARALLEL=
 [ -n "${JOBSERVER:-}" ] || { unset MAKEFLAGS; PARALLEL=-j$JOBS; }
 

@@ -116,7 +116,7 @@ extern int rounds;
 u64 median(u64 *sample, int nr);
 void report(const char *name, u64 *sample, int nr);
 
-/* bench-job.sh reads these: a prefix, then pairs of name and value. */
+/* report.py reads these: a prefix, then pairs of name and value. */
 #define result(fmt, ...) pr_info("result " fmt "\n", ##__VA_ARGS__)
 
 int measure_costs(enum contender who, void *code);

@@ -9,7 +9,7 @@
  * "@ loadfail.NAME.failed N": for how many of these loading failed.  With which
  * error is up to the module's init, too.  A module that is left behind, and one
  * that always loads, end in status 1.  The allocations that can fail are those
- * of /sys/kernel/debug/fail*; see loadfail-job.sh.
+ * of /sys/kernel/debug/fail*; see the guest beside this.
  */
 #define _GNU_SOURCE
 #include <errno.h>
