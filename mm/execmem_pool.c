@@ -24,26 +24,26 @@
  *
  * These invariants hold whenever the pool's lock is free:
  *
- * I1. The chunks of a block cover all of it, do not overlap, and do not extend
- *     beyond it.
- * I2. Two neighbouring chunks of a block are never both free.
- * I3. max_free of a chunk is the size of the largest free chunk in its subtree.
- * I4. Addresses and sizes of chunks are multiples of the pool's unit: the
- *     alignment of a shared type, otherwise a page.
- * I5. The used bytes of a block are those of its chunks that are not free. The
- *     counters of a pool are the sums over its blocks.
- * I6. At most one block has no chunk in use. It is the spare. It is as large as
- *     the granularity, and the other blocks reserve at least as much memory.
- * I7. Blocks do not overlap. A block can be found by its address while any of
- *     its chunks is in the pool's tree.
- * I8. A free chunk of executable memory in a shared pool consists of trapping
- *     instructions.
- * I9. The permissions of a shared block change only before its first chunk is
- *     handed out and after its last chunk was invalidated, and always for the
- *     whole block. Types with a seal hook are an exception: their blocks are
- *     not huge, and a chunk is read-only from execmem_seal() until it is
- *     invalidated.
- * I10. Exactly the live chunks of a block are marked for execmem_lookup().
+ * - I1: The chunks of a block cover all of it, do not overlap, and do not
+ *   extend beyond it.
+ * - I2: Two neighbouring chunks of a block are never both free.
+ * - I3: max_free of a chunk is the size of the largest free chunk in its
+ *   subtree.
+ * - I4: Addresses and sizes of chunks are multiples of the pool's unit: the
+ *   alignment of a shared type, otherwise a page.
+ * - I5: The used bytes of a block are those of its chunks that are not free.
+ *   The counters of a pool are the sums over its blocks.
+ * - I6: At most one block has no chunk in use. It is the spare. It is as large
+ *   as the granularity, and the other blocks reserve at least as much memory.
+ * - I7: Blocks do not overlap. A block can be found by its address while any of
+ *   its chunks is in the pool's tree.
+ * - I8: A free chunk of executable memory in a shared pool consists of trapping
+ *   instructions.
+ * - I9: The permissions of a shared block change only before its first chunk is
+ *   handed out and after its last chunk was invalidated, and always for the
+ *   whole block. Types with a seal hook are an exception: their blocks are not
+ *   huge, and a chunk is read-only from execmem_seal() until it is invalidated.
+ * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  *
  * execmem_pool_check() verifies I1 to I7 and I10. It verifies I7 within one
  * pool only. The KUnit suite verifies I8 and I9.
@@ -57,16 +57,16 @@
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:
  *
- * F1. Every block except the spare has a chunk in use. So there is at most one
- *     block more than there are chunks.
- * F2. By I2, there is at most one free chunk before each chunk in use, and one
- *     at the end of each block. A block is added for a request of @size bytes
- *     only if no free chunk is that large. So at that moment less than (chunks
- *     + blocks) * @size bytes are free. For a request with a larger alignment
- *     than the pool's unit, @size includes (alignment - unit).
- * F3. If one chunk is left in a block, the rest of the block is in at most two
- *     free chunks, and the larger one has at least half of it. A request that
- *     is not larger is served from there, so it does not make the pool grow.
+ * - F1: Every block except the spare has a chunk in use. So there is at most
+ *   one block more than there are chunks.
+ * - F2: By I2, there is at most one free chunk before each chunk in use, and
+ *   one at the end of each block. A block is added for a request of @size bytes
+ *   only if no free chunk is that large. So at that moment less than (chunks +
+ *   blocks) * @size bytes are free. For a request with a larger alignment than
+ *   the pool's unit, @size includes (alignment - unit).
+ * - F3: If one chunk is left in a block, the rest of the block is in at most
+ *   two free chunks, and the larger one has at least half of it. A request that
+ *   is not larger is served from there, so it does not make the pool grow.
  *
  * Lock order:
  *
