@@ -150,8 +150,8 @@ def check_loading(tap, k, least):
               k.lines("failed") if (k.path / "failed").exists() else [], [])
     for tag in "after", "again":
         tap.equal(f"those that stay are in use or permanent, {tag}",
-                  lambda tag=tag: sorted(m.name for m in k.at(tag).modules),
-                  lambda tag=tag: sorted(m for m, why in staying(k, tag).items() if why in stays))
+                  lambda: sorted(m.name for m in k.at(tag).modules),
+                  lambda: sorted(m for m, why in staying(k, tag).items() if why in stays))
     kinds = "sealed", "others", "in_use", "permanent"
     tap.equal("unloaded and loaded again, or in use, or permanent: all",
               lambda: sum(cycle(kind, "times")(k) for kind in kinds), listed)
@@ -182,7 +182,7 @@ def check_counting(tap, k):
 def check_aliases(tap, k):
     for name, what in ("exec_aliases", "executable"), ("ro_aliases", "read-only"):
         tap.equal(f"{what} pages writable in the direct map, at any time",
-                  lambda name=name: alias(name)(k), 0)
+                  lambda: alias(name)(k), 0)
 
 
 def check_mappings(tap, on, other):

@@ -21,10 +21,10 @@ def report(tap, out):
     tap.contains("calls are counted", lambda: k.text("mitigation"), "Stuffing")
     for nr in 1, 2:
         tap.matches(f"round {nr}: the probe after the entry is a jump",
-                    lambda nr=nr: k.text(f"probes{nr}/list"), r"foo_show\+0x9.*OPTIMIZED")
+                    lambda: k.text(f"probes{nr}/list"), r"foo_show\+0x9.*OPTIMIZED")
         for what, tag, rule, count in EXPECTED:
             tap.equal(f"round {nr}: {what}",
-                      lambda tag=tag, rule=rule, nr=nr:
+                      lambda:
                       len(re.findall(f"(?m){rule}", k.text(f"{tag}{nr}/trace"))), count)
     tap.contains("a bad relocation is refused", lambda: k.text("dmesg"),
                  "Unknown rela relocation: 255")

@@ -8,10 +8,10 @@ def report(tap, out):
                  "Aligned branch/return thunks")
     for tag, online, prefix in ("one", "0", NO_LOCK), ("two", "0-1", LOCK):
         at = k.at(tag)
-        tap.equal(f"{tag}: processors", lambda at=at: at.text("online").strip(), online)
+        tap.equal(f"{tag}: processors", lambda: at.text("online").strip(), online)
         for file in "prefix", "kcore":
             tap.equal(f"{tag}: prefix, says {file}",
-                      lambda at=at, file=file: at.text(file).strip(), prefix)
+                      lambda: at.text(file).strip(), prefix)
     tap.contains("the kernel patched lock prefixes", lambda: k.text("dmesg"),
                  "SMP alternatives: switching to SMP code")
     tap.same_use(k)

@@ -51,14 +51,14 @@ def report(tap, out, seconds, least):
                  sum(int(share) < THREADS for share, _ in shares), int(least))
     for nr in range(THREADS):
         tap.at_least(f"thread {nr}: rounds, one a minute or more, as the clock may be fast",
-                     lambda nr=nr: 60 * k.number(f"rounds.{nr}"), int(seconds))
+                     lambda: 60 * k.number(f"rounds.{nr}"), int(seconds))
         tap.at_least(f"thread {nr}: modules", sum(s == str(nr) for s, _ in shares), 1)
     for nr in 1, 2:
         for what in "loads", "unloads":
             tap.at_least(f"racer {nr}: {what}",
-                         lambda nr=nr, what=what: k.number(f"racer{nr}.{what}"), 1)
+                         lambda: k.number(f"racer{nr}.{what}"), 1)
     for who in "killer", "bpf":
-        tap.at_least(f"{who}: rounds", lambda who=who: k.number(f"rounds.{who}"), 1)
+        tap.at_least(f"{who}: rounds", lambda: k.number(f"rounds.{who}"), 1)
     tap.at_least("loads were interrupted", lambda: interrupted(k), 1)
     tap.note([f"loads killed: {killed(k)}; pieces of memory given back: {given_back(k)}"])
     tap.equal("the modules that are loaded are those of before",
