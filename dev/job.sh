@@ -57,13 +57,13 @@ choose_modules() {
 	[ "$1" != --all ] || { variant=x86-modules list=$DEV/modules.list; }
 }
 
-# record FILE VERB: stdin becomes what is expected from now on; the first lines say where
-# it comes from.  VERB is the command that records it anew.
+# record FILE VERB [COMPILER]: stdin becomes what is expected from now on; the first lines
+# say where it comes from.  VERB is the command that records it anew.
 record() {
 	{
 		echo "# Recorded by: $2"
-		echo "# on: $(base_field package) $(base_field version), without the series"
-		echo "# with: $(gcc --version | head -n 1)"
+		echo "# on: $(base_field package) $(cat "$LINUX/.git/base-version"), without the series"
+		echo "# with: $("${3:-gcc}" --version | head -n 1)"
 		echo "# at: $(date +%F)"
 		cat
 	} | write_if_changed "$1"
