@@ -147,7 +147,7 @@ collect() {
 	[ -s "$work/port" ] || grep -a -v '^\[' "$log" >"$work/port" || true
 	rm -rf "$out"
 	mkdir -p "$out"
-	at=$(grep -abx FILES "$work/port" | head -n 1 | cut -d : -f 1)
+	at=$({ grep -abx FILES "$work/port" || true; } | head -n 1 | cut -d : -f 1)
 	head -c "${at:-$(stat -c %s "$work/port")}" "$work/port" | tr -d '\r' >"$work/job"
 	[ -z "$at" ] || tail -c "+$((at + 7))" "$work/port" | tar -xmzf - -C "$out" ||
 		echo "what the job kept is not complete" >>"$work/job"
