@@ -21,14 +21,15 @@ def load(job: str):
     return module
 
 
-def main(job: str, out: str, *args: str) -> int:
+def run(job: str, out: Path, *args: str) -> int:
+    """The report of a job, printed; the exit status"""
     tap = Tap()
     try:
-        load(job).report(tap, Output(Path(out)), *args)
+        load(job).report(tap, Output(out), *args)
     except Missing as error:
         tap.line(False, "the report is complete", f"missing: {error}")
     return tap.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(run(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

@@ -13,8 +13,8 @@ import unittest
 from pathlib import Path
 
 from report import broadcasts, memory, page_tables, pools
-from report.__main__ import load
-from report.guest import Kernel, Output
+from report.__main__ import run
+from report.guest import Kernel
 from report.missing import Missing
 from report.table import LESS, Heading, Row, Table
 from report.tap import Tap
@@ -52,10 +52,8 @@ class Sample:
     def report(self, *args: str) -> tuple[int, list[str]]:
         """(exit status, names of the checks that fail)"""
         out = io.StringIO()
-        tap = Tap()
         with contextlib.redirect_stdout(out):
-            load(self.job).report(tap, Output(self.path), *args)
-            status = tap.done()
+            status = run(self.job, self.path, *args)
         failed = re.findall(r"^not ok \d+ - (.*)", out.getvalue(), re.M)
         return status, failed
 
@@ -224,6 +222,29 @@ class Modules(JobTest):
     def test_unexplained_pages(self):
         self.sample.edit("execmem=on/held/map", " base ", " huge ")
         self.fails("4k mappings that the statistics do not")
+
+
+class EachFile(unittest.TestCase):
+    """Jobs that need every file that their guest kept"""
+
+    def check(self, job: str):
+        sample = Sample(job)
+        self.addCleanup(sample.dir.cleanup)
+        self.assertEqual(sample.report(), (0, []))
+        for path in sorted(p for p in sample.path.rglob("*") if p.is_file()):
+            if path.name == "said":		# but this one
+                continue
+            text = path.read_bytes()
+            path.unlink()
+            status, failed = sample.report()
+            self.assertEqual((status, bool(failed)), (1, True), f"without {path}")
+            path.write_bytes(text)
+
+    def test_smp(self):
+        self.check("smp")
+
+    def test_probes(self):
+        self.check("probes")
 
 
 class Parsers(unittest.TestCase):
