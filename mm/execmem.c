@@ -64,8 +64,6 @@ static void *__execmem_alloc(enum execmem_type type, size_t size, size_t align,
 	    !is_power_of_2(align))
 		return NULL;
 	pool = execmem_pool_of(type);
-	if (!pool->shared && align > PAGE_SIZE)
-		return NULL;
 
 	flush = execmem_info->ranges[type].flags & EXECMEM_FLUSH_PREDICTORS;
 	p = execmem_pool_alloc_caller(pool, type, size, align, flush, caller);

@@ -277,11 +277,11 @@ static size_t block_size(struct execmem_block *block, size_t size,
  * The last one is rounded up to small_block(), since adding and giving back a
  * block flushes TLBs.
  */
-static bool map_shared(struct execmem_block *block, size_t size,
+static bool map_shared(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved)
 {
 	const struct execmem_range *range = block->pool->range;
-	size_t page_align = max_t(size_t, range->alignment,
+	size_t page_align = max_t(size_t, align,
 				  range->flags & EXECMEM_KASAN_SHADOW ?
 				  MODULE_ALIGN : PAGE_SIZE);
 	struct execmem_attempt wanted = {
@@ -295,7 +295,7 @@ static bool map_shared(struct execmem_block *block, size_t size,
 
 	if (range->flags & EXECMEM_HUGE &&
 	    block->reason == EXECMEM_AS_REQUESTED) {
-		wanted.align = range->granularity;
+		wanted.align = max_t(size_t, align, range->granularity);
 		wanted.huge = true;
 	}
 	wanted.best_effort = wanted.huge || wanted.size > pages.size;
@@ -316,23 +316,25 @@ static bool map_shared(struct execmem_block *block, size_t size,
  * execmem_block_map - map memory for a new block
  * @block: the block; its members pool and caller are set
  * @size: number of bytes that are needed at least
+ * @align: alignment of the first address in bytes, a power of two. If it is
+ *	smaller than the type's alignment or a page, the larger one is used.
  * @reserved: number of bytes in the other blocks of the pool
  *
  * Context: Process context, may sleep and flush TLBs on all CPUs.
  * Return: true if the block is mapped and has its final permissions, or false
  *	if memory or addresses are exhausted or the permissions cannot be set
  */
-bool execmem_block_map(struct execmem_block *block, size_t size,
+bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved)
 {
 	struct execmem_attempt pages = {
 		.size = size,
-		.align = block->pool->range->alignment,
+		.align = max_t(size_t, align, block->pool->range->alignment),
 	};
 	bool mapped;
 
 	might_sleep();
-	mapped = block->pool->shared ? map_shared(block, size, reserved) :
+	mapped = block->pool->shared ? map_shared(block, size, align, reserved) :
 				       map_pages(block, &pages);
 	if (!mapped)
 		return false;

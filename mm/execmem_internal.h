@@ -109,6 +109,10 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  *	Under it, no hook is called, no permission is changed, and nothing
  *	sleeps. Only locks of the memory allocator are taken under it.
  * @chunks: all chunks, free or not, by address; see I1
+ * @last: the chunk that was allocated last, or %NULL if it is gone; a hint for
+ *	execmem_chunk_at()
+ * @nodes: descriptions of removed chunks, kept for the next allocations
+ * @nr_nodes: number of @nodes
  * @blocks: all blocks, oldest first
  * @spare: the block without chunks in use that is kept for the next allocation,
  *	or %NULL; see I6. count_spare_pages() reads it without @lock.
@@ -132,6 +136,9 @@ struct execmem_pool {
 	struct mutex grow_lock;
 	spinlock_t lock;
 	struct rb_root chunks;
+	struct execmem_chunk *last;
+	struct execmem_chunk *nodes[4];
+	unsigned int nr_nodes;
 	struct list_head blocks;
 	struct execmem_block *spare;
 	unsigned long nr_blocks;
@@ -310,10 +317,14 @@ static inline int execmem_compare_chunk(const void *addr,
 static inline struct execmem_chunk *execmem_chunk_at(struct execmem_pool *pool,
 						     unsigned long addr)
 {
+	struct execmem_chunk *chunk = pool->last;
 	struct rb_node *node;
 
 	lockdep_assert_held(&pool->lock);
 
+	/* Most chunks are filled and sealed right after their allocation. */
+	if (chunk && addr - chunk->start < chunk->size)
+		return chunk;
 	node = rb_find(&addr, &pool->chunks, execmem_compare_chunk);
 	return node ? execmem_to_chunk(node) : NULL;
 }
@@ -363,7 +374,7 @@ bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
 
 /* === mm/execmem_block.c: pages and permissions ============================ */
 
-bool execmem_block_map(struct execmem_block *block, size_t size,
+bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved);
 bool execmem_block_unmap(struct execmem_block *block);
 

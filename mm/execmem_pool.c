@@ -49,8 +49,8 @@
  * pool only. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
- * the largest free size. The lowest free chunk that fits, the chunk at an
- * address, and the neighbours of a chunk are found by one descent each. A chunk
+ * the largest free size. The lowest free chunk that is large enough, the chunk at
+ * an address, and the neighbours of a chunk are found by one descent each. A chunk
  * is placed at the lowest address that fits, so that the blocks at the high end
  * become empty.
  *
@@ -61,9 +61,9 @@
  *   one block more than there are chunks.
  * - F2: By I2, there is at most one free chunk before each chunk in use, and
  *   one at the end of each block. A block is added for a request of @size bytes
- *   only if no free chunk is that large. So at that moment less than (chunks +
- *   blocks) * @size bytes are free. For a request with a larger alignment than
- *   the pool's unit, @size includes (alignment - unit).
+ *   only if it fits into no free chunk. With the alignment of the pool's unit,
+ *   that means that none is that large. So at that moment less than (chunks +
+ *   blocks) * @size bytes are free.
  * - F3: If one chunk is left in a block, the rest of the block is in at most
  *   two free chunks, and the larger one has at least half of it. A request that
  *   is not larger is served from there, so it does not make the pool grow.
@@ -134,6 +134,60 @@ struct execmem_request {
 	unsigned int nr_nodes;
 };
 
+/* === Nodes ================================================================ */
+
+/*
+ * Allocate descriptions of chunks before the pool's lock is taken. A pool keeps a
+ * few descriptions of removed chunks, so most requests need none from slab.
+ */
+static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
+{
+	while (req->nr_nodes < nr) {
+		struct execmem_chunk *chunk;
+
+		chunk = kmem_cache_alloc(chunk_cache, GFP_KERNEL);
+		if (!chunk)
+			return false;
+		req->nodes[req->nr_nodes++] = chunk;
+	}
+	return true;
+}
+
+static void release_nodes(struct execmem_request *req)
+{
+	while (req->nr_nodes)
+		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
+}
+
+static struct execmem_chunk *get_node(struct execmem_pool *pool,
+				      struct execmem_request *req)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (req->nr_nodes)
+		return req->nodes[--req->nr_nodes];
+	return pool->nodes[--pool->nr_nodes];
+}
+
+static void put_node(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (pool->nr_nodes < ARRAY_SIZE(pool->nodes))
+		pool->nodes[pool->nr_nodes++] = chunk;
+	else
+		kmem_cache_free(chunk_cache, chunk);
+}
+
+/* A pool without blocks keeps no descriptions, so nothing is left of it. */
+static void drop_nodes(struct execmem_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+
+	while (pool->nr_nodes)
+		kmem_cache_free(chunk_cache, pool->nodes[--pool->nr_nodes]);
+}
+
 /* === Chunks =============================================================== */
 
 RB_DECLARE_CALLBACKS_MAX(static, chunk_augment, struct execmem_chunk, node,
@@ -156,28 +210,68 @@ static struct execmem_chunk *live_chunk_from(struct execmem_pool *pool,
 	return chunk && chunk->start == addr ? chunk : NULL;
 }
 
-/*
- * Find the free chunk of at least @size bytes with the lowest address. max_free
- * tells whether a subtree has one, so this is one descent.
- */
-static struct execmem_chunk *find_free(struct execmem_pool *pool, size_t size)
+/* Does the request fit into a free chunk, at an address with its alignment? */
+static bool chunk_fits(struct execmem_chunk *chunk, struct execmem_request *req)
 {
-	struct rb_node *node = pool->chunks.rb_node;
+	size_t skip = ALIGN(chunk->start, req->align) - chunk->start;
 
-	lockdep_assert_held(&pool->lock);
+	return chunk->size >= req->size && chunk->size - req->size >= skip;
+}
 
-	if (execmem_max_free(node) < size)
-		return NULL;
-	while (node) {
+/* The lowest free chunk of at least @size bytes; there is one below @node. */
+static struct execmem_chunk *lowest_large(struct rb_node *node, size_t size)
+{
+	for (;;) {
 		execmem_count_visit();
 		if (execmem_max_free(node->rb_left) >= size)
 			node = node->rb_left;
-		else if (execmem_free_size(execmem_to_chunk(node)) < size)
-			node = node->rb_right;
+		else if (execmem_free_size(execmem_to_chunk(node)) >= size)
+			return execmem_to_chunk(node);
 		else
-			break;
+			node = node->rb_right;
 	}
-	return node ? execmem_to_chunk(node) : NULL;
+}
+
+/* The next free chunk of at least @size bytes after @chunk, or %NULL */
+static struct execmem_chunk *next_large(struct execmem_chunk *chunk, size_t size)
+{
+	struct rb_node *node = &chunk->node, *parent;
+
+	if (execmem_max_free(node->rb_right) >= size)
+		return lowest_large(node->rb_right, size);
+	for (parent = rb_parent(node); parent; parent = rb_parent(node)) {
+		execmem_count_visit();
+		if (node == parent->rb_left) {
+			if (execmem_free_size(execmem_to_chunk(parent)) >= size)
+				return execmem_to_chunk(parent);
+			if (execmem_max_free(parent->rb_right) >= size)
+				return lowest_large(parent->rb_right, size);
+		}
+		node = parent;
+	}
+	return NULL;
+}
+
+/*
+ * Find the free chunk with the lowest address that the request fits into. All
+ * chunks begin at multiples of the unit, so the first one that is large enough
+ * fits, unless the request wants a larger alignment. That is rare; then chunks
+ * which are large enough but begin at the wrong address are visited as well.
+ */
+static struct execmem_chunk *find_free(struct execmem_pool *pool,
+				       struct execmem_request *req)
+{
+	struct rb_node *root = pool->chunks.rb_node;
+	struct execmem_chunk *chunk;
+
+	lockdep_assert_held(&pool->lock);
+
+	if (execmem_max_free(root) < req->size)
+		return NULL;
+	chunk = lowest_large(root, req->size);
+	while (chunk && !chunk_fits(chunk, req))
+		chunk = next_large(chunk, req->size);
+	return chunk;
 }
 
 /* Update max_free after the size or the state of a chunk changed. */
@@ -213,43 +307,58 @@ static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	link_chunk(pool, chunk, parent, link);
 }
 
-/* Remove and free a chunk. As in link_chunk(), update max_free before. */
-static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
-{
-	rb_erase_augmented(&chunk->node, &pool->chunks, &chunk_augment);
-	kmem_cache_free(chunk_cache, chunk);
-}
-
 /*
- * Cut a chunk after @size bytes and return the rest, which is a free chunk.
- * Uses one of @req's nodes.
+ * Insert @chunk right before @next. No search from the root is needed: it becomes
+ * the rightmost node in the left subtree of @next.
  */
-static struct execmem_chunk *split_chunk(struct execmem_pool *pool,
-					 struct execmem_chunk *chunk,
-					 size_t size, struct execmem_request *req)
+static void insert_before(struct execmem_pool *pool, struct execmem_chunk *chunk,
+			  struct execmem_chunk *next)
 {
-	struct execmem_chunk *rest = req->nodes[--req->nr_nodes];
-	struct rb_node *parent = &chunk->node;
-	struct rb_node **link = &parent->rb_right;
+	struct rb_node *parent = &next->node;
+	struct rb_node **link = &parent->rb_left;
 
-	*rest = (struct execmem_chunk) {
-		.start = chunk->start + size,
-		.size = chunk->size - size,
-		.block = chunk->block,
-		.state = EXECMEM_FREE,
-		.seq = chunk->seq,
-	};
-	chunk->size = size;
-	update_max_free(chunk);
-
-	/* The rest comes right after @chunk: leftmost in its right subtree */
 	while (*link) {
 		execmem_count_visit();
 		parent = *link;
-		link = &parent->rb_left;
+		link = &parent->rb_right;
 	}
-	link_chunk(pool, rest, parent, link);
-	return rest;
+	link_chunk(pool, chunk, parent, link);
+}
+
+/* Remove a chunk from the tree. As in link_chunk(), update max_free before. */
+static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	if (pool->last == chunk)
+		pool->last = NULL;
+	rb_erase_augmented(&chunk->node, &pool->chunks, &chunk_augment);
+	put_node(pool, chunk);
+}
+
+/*
+ * Cut the first @size bytes off a free chunk and return them as a new chunk in
+ * @state. The free chunk keeps its node and moves up in memory, which does not
+ * change its place in the tree. If the new chunk is in use, it adds nothing to
+ * max_free of its ancestors, so only one update goes up the tree.
+ */
+static struct execmem_chunk *cut_chunk(struct execmem_pool *pool,
+				       struct execmem_chunk *chunk, size_t size,
+				       enum execmem_state state,
+				       struct execmem_request *req)
+{
+	struct execmem_chunk *front = get_node(pool, req);
+
+	*front = (struct execmem_chunk) {
+		.start = chunk->start,
+		.size = size,
+		.block = chunk->block,
+		.state = state,
+		.seq = chunk->seq,
+	};
+	chunk->start += size;
+	chunk->size -= size;
+	update_max_free(chunk);
+	insert_before(pool, front, chunk);
+	return front;
 }
 
 /* Hand out @req->size bytes of a free chunk, @offset bytes after its start. */
@@ -260,16 +369,18 @@ static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	if (offset)
-		chunk = split_chunk(pool, chunk, offset, req);
-	chunk->state = EXECMEM_OPEN;
+		cut_chunk(pool, chunk, offset, EXECMEM_FREE, req);
+	if (chunk->size > req->size) {
+		chunk = cut_chunk(pool, chunk, req->size, EXECMEM_OPEN, req);
+	} else {
+		chunk->state = EXECMEM_OPEN;
+		update_max_free(chunk);
+	}
 	chunk->type = req->type;
 	chunk->caller = req->caller;
 	chunk->fills = 0;
-	if (chunk->size > req->size)
-		split_chunk(pool, chunk, req->size, req);
-	else
-		update_max_free(chunk);
 	execmem_mark_live(chunk);
+	pool->last = chunk;
 
 	chunk->block->used += chunk->size;
 	if (pool->spare == chunk->block)
@@ -280,21 +391,40 @@ static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
 	return chunk;
 }
 
-/* Chunks of different blocks are not merged, even if they are adjacent. */
-static bool can_merge(struct execmem_chunk *chunk, struct rb_node *neighbour)
+/*
+ * The chunk of @node if it can be merged with @chunk, or %NULL. Chunks of
+ * different blocks are not merged, even if they are adjacent.
+ */
+static struct execmem_chunk *free_neighbour(struct execmem_chunk *chunk,
+					    struct rb_node *node)
 {
-	return neighbour && execmem_to_chunk(neighbour)->state == EXECMEM_FREE &&
-		execmem_to_chunk(neighbour)->block == chunk->block;
+	if (!node || execmem_to_chunk(node)->state != EXECMEM_FREE ||
+	    execmem_to_chunk(node)->block != chunk->block)
+		return NULL;
+	return execmem_to_chunk(node);
 }
 
-/* Merge two free chunks; @next follows @chunk and is removed. */
-static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
-			 struct execmem_chunk *next)
+/*
+ * Merge @chunk, which is not free yet, with its free neighbours, of which there is
+ * at least one. Returns the chunk that is left. The caller updates max_free.
+ */
+static struct execmem_chunk *merge_chunk(struct execmem_pool *pool,
+					 struct execmem_chunk *chunk,
+					 struct execmem_chunk *prev,
+					 struct execmem_chunk *next)
 {
-	chunk->size += next->size;
-	chunk->seq = max(chunk->seq, next->seq);
-	update_max_free(chunk);
-	remove_chunk(pool, next);
+	struct execmem_chunk *merged = prev ?: next;
+	unsigned long start = merged == next ? chunk->start : prev->start;
+	size_t size = merged->size + chunk->size;
+
+	remove_chunk(pool, chunk);
+	if (prev && next) {
+		size += next->size;
+		remove_chunk(pool, next);
+	}
+	merged->start = start;
+	merged->size = size;
+	return merged;
 }
 
 /*
@@ -304,8 +434,8 @@ static void merge_chunks(struct execmem_pool *pool, struct execmem_chunk *chunk,
 static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 					struct execmem_chunk *chunk)
 {
-	struct rb_node *next = rb_next(&chunk->node);
-	struct rb_node *prev = rb_prev(&chunk->node);
+	struct execmem_chunk *next = free_neighbour(chunk, rb_next(&chunk->node));
+	struct execmem_chunk *prev = free_neighbour(chunk, rb_prev(&chunk->node));
 
 	lockdep_assert_held(&pool->lock);
 
@@ -314,37 +444,16 @@ static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 	pool->nr_chunks--;
 	pool->stats.frees++;
 
+	if (prev || next)
+		chunk = merge_chunk(pool, chunk, prev, next);
 	chunk->state = EXECMEM_FREE;
+	/* The latest number is the largest one, also among what was merged. */
 	chunk->seq = atomic64_inc_return(&last_seq);
 	update_max_free(chunk);
-	if (can_merge(chunk, next))
-		merge_chunks(pool, chunk, execmem_to_chunk(next));
-	if (can_merge(chunk, prev)) {
-		merge_chunks(pool, execmem_to_chunk(prev), chunk);
-		chunk = execmem_to_chunk(prev);
-	}
 	return chunk;
 }
 
 /* === Blocks =============================================================== */
-
-/*
- * How large a free chunk to look for. Free chunks start at any multiple of the
- * pool's unit. For a larger alignment, look for one that has room at any start
- * address. This misses some chunks that would fit, but needs only one descent.
- */
-static size_t size_to_find(struct execmem_pool *pool,
-			   struct execmem_request *req)
-{
-	return req->size + req->align - execmem_unit(pool);
-}
-
-/* A block starts at a page boundary, so its first chunk is page aligned. */
-static size_t size_to_map(struct execmem_pool *pool,
-			  struct execmem_request *req)
-{
-	return req->align <= PAGE_SIZE ? req->size : size_to_find(pool, req);
-}
 
 /* Map a block that is large enough for the request, and make it findable. */
 static struct execmem_block *create_block(struct execmem_pool *pool,
@@ -361,7 +470,7 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 	kmemleak_ignore(block);
 	block->pool = pool;
 	block->caller = req->caller;
-	if (!execmem_block_map(block, size_to_map(pool, req),
+	if (!execmem_block_map(block, req->size, req->align,
 			       READ_ONCE(pool->reserved))) {
 		kfree(block);
 		return NULL;
@@ -393,7 +502,7 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 					  struct execmem_block *block,
 					  struct execmem_request *req)
 {
-	struct execmem_chunk *chunk = req->nodes[--req->nr_nodes];
+	struct execmem_chunk *chunk = get_node(pool, req);
 
 	lockdep_assert_held(&pool->lock);
 
@@ -436,6 +545,8 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	pool->nr_huge -= block->huge;
 	pool->reserved -= block->size;
 	pool->stats.shrunk++;
+	if (!pool->nr_blocks)
+		drop_nodes(pool);
 }
 
 /*
@@ -468,42 +579,39 @@ static void check_if_debugging(struct execmem_pool *pool)
 		WARN_ON_ONCE(execmem_pool_check(pool));
 }
 
-/* Allocate chunk descriptions before the pool's lock is taken. */
-static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
+/* Take a chunk from the existing blocks. Returns false if nodes are missing. */
+static bool try_to_take_chunk(struct execmem_pool *pool,
+			      struct execmem_request *req, unsigned int nr_nodes,
+			      struct execmem_chunk **taken)
 {
-	while (req->nr_nodes < nr) {
-		struct execmem_chunk *chunk;
+	struct execmem_chunk *chunk;
 
-		chunk = kmem_cache_alloc(chunk_cache, GFP_KERNEL);
-		if (!chunk)
-			return false;
-		req->nodes[req->nr_nodes++] = chunk;
-	}
+	lockdep_assert_held(&pool->lock);
+
+	if (req->nr_nodes + pool->nr_nodes < nr_nodes)
+		return false;
+	chunk = find_free(pool, req);
+	if (chunk)
+		chunk = claim_chunk(pool, chunk, ALIGN(chunk->start, req->align) -
+				    chunk->start, req);
+	*taken = chunk;
 	return true;
-}
-
-static void release_nodes(struct execmem_request *req)
-{
-	while (req->nr_nodes)
-		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
 }
 
 /* Allocate from the existing blocks; %NULL if no free chunk is large enough */
 static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 					struct execmem_request *req)
 {
-	struct execmem_chunk *chunk;
+	/* For the chunk, and for a part that alignment skips */
+	unsigned int nr_nodes = req->align > execmem_unit(pool) ? 2 : 1;
+	struct execmem_chunk *chunk = NULL;
+	bool done;
 
-	/* For the rest of the chunk, and for a part that alignment skips */
-	if (!reserve_nodes(req, req->align > execmem_unit(pool) ? 2 : 1))
-		return NULL;
-
-	spin_lock(&pool->lock);
-	chunk = find_free(pool, size_to_find(pool, req));
-	if (chunk)
-		chunk = claim_chunk(pool, chunk, ALIGN(chunk->start, req->align) -
-				    chunk->start, req);
-	spin_unlock(&pool->lock);
+	do {
+		spin_lock(&pool->lock);
+		done = try_to_take_chunk(pool, req, nr_nodes, &chunk);
+		spin_unlock(&pool->lock);
+	} while (!done && reserve_nodes(req, nr_nodes));
 	return chunk;
 }
 
@@ -516,13 +624,12 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 static size_t first_offset(struct execmem_block *block,
 			   struct execmem_request *req)
 {
-	size_t offset = ALIGN(block->start, req->align) - block->start;
-	size_t room = (block->size - offset - req->size) / 4;
+	size_t room = (block->size - req->size) / 4;
 
 	if (!(block->pool->range->flags & EXECMEM_RANDOMIZE) ||
 	    block->reason != EXECMEM_AS_REQUESTED)
-		return offset;
-	return offset + round_down(get_random_u32_below(room + 1), req->align);
+		return 0;
+	return round_down(get_random_u32_below(room + 1), req->align);
 }
 
 /* Add a block and allocate from it. */

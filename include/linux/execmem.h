@@ -228,13 +228,13 @@ void *execmem_alloc(enum execmem_type type, size_t size);
  * @align: alignment in bytes, a power of two. If it is smaller than what the
  *	architecture's table requires, the latter is used.
  *
- * See execmem_alloc(). A shared type looks for a free chunk that has room for
- * @size at any offset, so it may add a block although an aligned hole would
- * fit.
+ * See execmem_alloc(). A shared type takes the lowest free memory that has room
+ * for @size bytes at such an address. With a larger alignment than the table's,
+ * the search also visits free memory that is large enough but begins at the
+ * wrong address.
  *
  * Context: As execmem_alloc().
- * Return: as execmem_alloc(), and %NULL if @align is not a power of two, or if
- *	it is larger than a page and the type is not shared
+ * Return: as execmem_alloc(), and %NULL if @align is not a power of two
  */
 void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 

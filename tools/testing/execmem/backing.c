@@ -147,29 +147,31 @@ static void unmap_pages(struct execmem_block *block)
 
 /* === Blocks =============================================================== */
 
-static bool map_granules(struct execmem_block *block, size_t size)
+static bool map_granules(struct execmem_block *block, size_t size,
+			 size_t align)
 {
 	const struct execmem_range *range = block->pool->range;
 
 	/* Size of a block for one chunk, as in mm/execmem_block.c */
 	if (range->flags & EXECMEM_GUARD)
-		return map_pages(block, size, range->alignment);
+		return map_pages(block, size, align);
 	size = round_up(size, range->granularity);
 	if (!(range->flags & EXECMEM_HUGE))
-		return map_pages(block, size, range->alignment);
+		return map_pages(block, size, align);
 	if (fails(&shim.huge))
 		return false;
-	block->huge = map_pages(block, size, range->granularity);
+	block->huge = map_pages(block, size,
+				max_t(size_t, align, range->granularity));
 	return block->huge;
 }
 
-static bool map_shared(struct execmem_block *block, size_t size)
+static bool map_shared(struct execmem_block *block, size_t size, size_t align)
 {
 	const struct execmem_range *range = block->pool->range;
 
-	if (!map_granules(block, size)) {
+	if (!map_granules(block, size, align)) {
 		block->reason = EXECMEM_NOT_HUGE;
-		if (!map_pages(block, size, range->alignment))
+		if (!map_pages(block, size, align))
 			return false;
 	}
 	if (range->trap)
@@ -179,15 +181,16 @@ static bool map_shared(struct execmem_block *block, size_t size)
 	return true;
 }
 
-bool execmem_block_map(struct execmem_block *block, size_t size,
+bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved)
 {
 	struct execmem_pool *pool = block->pool;
 
 	might_sleep();
 	EXPECT(reserved == pool->reserved);
-	if (!(pool->shared ? map_shared(block, size) :
-	      map_pages(block, size, pool->range->alignment))) {
+	align = max_t(size_t, align, pool->range->alignment);
+	if (!(pool->shared ? map_shared(block, size, align) :
+	      map_pages(block, size, align))) {
 		shim.map_failures++;
 		return false;
 	}

@@ -313,19 +313,20 @@ bool model_validate(void)
 
 /* === Alloc ================================================================ */
 
-/* Find the lowest @need free bytes in a block. */
-static unsigned long find_in_block(struct model_block *block, size_t need)
+/* Find the lowest @need free bytes in a block that begin at a multiple of @align. */
+static unsigned long find_in_block(struct model_block *block, size_t need,
+				   size_t align)
 {
-	unsigned long addr = block->start, run = addr;
+	unsigned long addr = block->start, run = ALIGN(addr, align);
 
 	while (addr < block->start + block->size) {
 		if (owner_of(addr) != OWNER_FREE) {
 			addr += UNIT;
-			run = addr;
+			run = ALIGN(addr, align);
 			continue;
 		}
 		addr += UNIT;
-		if (addr - run >= need)
+		if (addr >= run + need)
 			return run;
 	}
 	return 0;
@@ -338,7 +339,7 @@ static unsigned long predict_place(struct model_pool *mpool, size_t size,
 				   size_t align)
 {
 	size_t unit = unit_of(mpool->pool);
-	size_t need = round_up(size, unit) + max(align, unit) - unit;
+	size_t need = round_up(size, unit);
 	unsigned long addr, best = 0;
 
 	if (!mpool->pool->shared)
@@ -346,11 +347,11 @@ static unsigned long predict_place(struct model_pool *mpool, size_t size,
 	for (unsigned int i = 0; i < nr_blocks; i++) {
 		if (blocks[i].mpool != mpool || !blocks[i].size)
 			continue;
-		addr = find_in_block(&blocks[i], need);
+		addr = find_in_block(&blocks[i], need, max(align, unit));
 		if (addr && (!best || addr < best))
 			best = addr;
 	}
-	return best ? ALIGN(best, max(align, unit)) : 0;
+	return best;
 }
 
 static bool is_too_large(struct execmem_pool *pool, size_t size)
@@ -379,15 +380,14 @@ static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 static void check_new_block(struct model_chunk *chunk, size_t align)
 {
 	struct model_block *block = block_of(chunk->start);
-	unsigned long lowest = ALIGN(block->start, max(align, 1UL));
-	size_t room = block->start + block->size - lowest - chunk->size;
+	size_t room = block->size - chunk->size;
 	bool random = block->mpool->pool->range->flags & EXECMEM_RANDOMIZE;
 
-	EXPECT(chunk->start >= lowest);
+	EXPECT(IS_ALIGNED(block->start, max(align, 1UL)));
 	if (random && !block->fallback)
-		EXPECT(chunk->start - lowest <= room / 4);
+		EXPECT(chunk->start - block->start <= room / 4);
 	else
-		EXPECT(chunk->start == lowest);
+		EXPECT(chunk->start == block->start);
 }
 
 static void check_place(struct model_chunk *chunk, struct before *before,

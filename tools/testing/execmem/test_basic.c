@@ -151,7 +151,72 @@ static void test_alloc_aligned(void)
 	release(c);
 }
 
-/* A new block must have room for the alignment. */
+/*
+ * Reproducer: the allocator looked for a hole with room to align in, even if the
+ * hole starts at an aligned address. So it did not find a freed chunk again.
+ */
+static void test_alloc_aligned_returns_to_its_hole(void)
+{
+	unsigned long a, b, c;
+
+	start();
+	a = alloc_text(PAGE_SIZE);
+	b = alloc_aligned(3 * PAGE_SIZE, PAGE_SIZE);
+	c = alloc_text(BLOCK - 4 * PAGE_SIZE);
+	EXPECT(pool->used == BLOCK && pool->nr_blocks == 1);
+	release(b);
+	EXPECT(alloc_aligned(3 * PAGE_SIZE, PAGE_SIZE) == b);
+	EXPECT(pool->nr_blocks == 1);
+	release(b);
+	release(c);
+	release(a);
+}
+
+/* Reproducer: every hole is an aligned page, but no page was found. */
+static void test_alloc_aligned_in_full_range(void)
+{
+	unsigned long nr, *page;
+
+	start();
+	nr = (pool->range->end - pool->range->start) / PAGE_SIZE;
+	page = calloc(nr, sizeof(*page));
+	for (unsigned long i = 0; i < nr; i++)
+		page[i] = (unsigned long)execmem_alloc(TYPE, PAGE_SIZE);
+	EXPECT(pool->used == nr * PAGE_SIZE);
+	for (unsigned long i = 0; i < nr; i += 2)
+		execmem_free((void *)page[i]);
+	for (unsigned long i = 0; i < nr; i += 2)
+		EXPECT(alloc_aligned(PAGE_SIZE, PAGE_SIZE) == page[i]);
+	for (unsigned long i = 0; i < nr; i++)
+		execmem_free((void *)page[i]);
+	free(page);
+}
+
+/* Chunks that are large enough but start at the wrong address are skipped. */
+static void test_alloc_aligned_skips_misaligned(void)
+{
+	unsigned long gap[4], lock[5], last;
+
+	start();
+	lock[4] = alloc_text(64);
+	for (int i = 0; i < 4; i++) {
+		gap[i] = alloc_text(PAGE_SIZE);
+		lock[i] = alloc_text(i == 2 ? PAGE_SIZE - 64 : PAGE_SIZE);
+	}
+	for (int i = 0; i < 4; i++)
+		release(gap[i]);
+	/* Only the last gap starts at a page: 64 bytes + 6 pages - 64 bytes */
+	EXPECT(!PAGE_ALIGNED(gap[2]) && PAGE_ALIGNED(gap[3]));
+	last = alloc_aligned(PAGE_SIZE, PAGE_SIZE);
+	EXPECT(last == gap[3]);
+	EXPECT(alloc_text(PAGE_SIZE) == gap[0]);
+	release(gap[0]);
+	release(last);
+	for (int i = 0; i < 5; i++)
+		release(lock[i]);
+}
+
+/* A new block starts at the alignment of its first chunk, so none of it is skipped. */
 static void test_alloc_aligned_in_new_block(void)
 {
 	unsigned long a, b;
@@ -161,6 +226,7 @@ static void test_alloc_aligned_in_new_block(void)
 	EXPECT(a && IS_ALIGNED(a, 2 * BLOCK));
 	b = alloc_aligned(64, 4 * BLOCK);
 	EXPECT(b && IS_ALIGNED(b, 4 * BLOCK));
+	EXPECT(pool->reserved == 2 * BLOCK);
 	EXPECT(!execmem_pool_check(pool));
 	release(a);
 	release(b);
@@ -208,7 +274,6 @@ static void test_alloc_bad_input(void)
 	EXPECT(!execmem_alloc_aligned(-1, 64, 64));
 	EXPECT(!execmem_alloc_aligned(TYPE, 64, 0));
 	EXPECT(!execmem_alloc_aligned(TYPE, 64, 96));
-	EXPECT(!execmem_alloc_aligned(EXECMEM_MODULE_DATA, 64, 2 * PAGE_SIZE));
 	EXPECT(!shim.alloc.calls);
 	/*
 	 * A size that is too large counts as a failure. A size of 0 is an
@@ -504,6 +569,9 @@ void run_basic_tests(void)
 	RUN(alloc_exact_fit);
 	RUN(alloc_lowest_that_fits);
 	RUN(alloc_aligned);
+	RUN(alloc_aligned_returns_to_its_hole);
+	RUN(alloc_aligned_in_full_range);
+	RUN(alloc_aligned_skips_misaligned);
 	RUN(alloc_aligned_in_new_block);
 	RUN(alloc_aligned_to_page_in_new_block);
 	RUN(alloc_larger_than_block);

@@ -55,6 +55,23 @@ static void test_guard_gives_each_chunk_a_block(void)
 	release(c);
 }
 
+/* Reproducer: pages that were mapped for the alignment went to other chunks. */
+static void test_guard_aligned_chunk_has_its_block_alone(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = (unsigned long)execmem_alloc_aligned(EXECMEM_MODULE_TEXT, PAGE_SIZE,
+						 4 * PAGE_SIZE);
+	EXPECT(a && IS_ALIGNED(a, 4 * PAGE_SIZE));
+	EXPECT(pool->reserved == PAGE_SIZE);
+	b = alloc_text(PAGE_SIZE);
+	EXPECT(pool->nr_blocks == 2);
+	EXPECT(__asan_address_is_poisoned((void *)(a + PAGE_SIZE)));
+	release(a);
+	release(b);
+}
+
 /* An access beyond the end of a chunk does not reach another one. */
 static void test_guard_page_behind_chunk(void)
 {
@@ -107,6 +124,7 @@ void run_guard_tests(void)
 	RUN(guard_is_set_for_all_types);
 	RUN(guard_and_on);
 	RUN(guard_gives_each_chunk_a_block);
+	RUN(guard_aligned_chunk_has_its_block_alone);
 	RUN(guard_page_behind_chunk);
 	RUN(guard_keeps_no_spare);
 	RUN(guard_fill_and_seal);
