@@ -129,7 +129,7 @@ gate_selftest() {
 }
 
 # Each mutation still changes one place of the source.
-gate_mutants() { "$DEV/mutants.sh" --check; }
+gate_mutants() { "$DEV/jobs/mutants/host" --check; }
 
 # --- style -------------------------------------------------------------------
 
