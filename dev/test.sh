@@ -42,7 +42,7 @@ open_jobserver() {
 # make may have set the pipe to not wait.
 take_token() {
 	until read -r -N 1 -t 5 token <&"$JOBSERVER"; do sleep 0.1; done
-	trap 'printf %s "$token" >&"$JOBSERVER"' EXIT
+	trap 'printf %s "$token" >&"$JOBSERVER" || true' EXIT
 }
 
 # run_test HOST: TAP for prove; the numbers are counted anew, as the status is one more
@@ -58,7 +58,8 @@ run_test() {
 	nr=$(grep -acE '^(not )?ok\b' "$log" || true)
 	[ $rc = 0 ] || { printf 'not '; failure "$log" >&2; }
 	printf 'ok ends with status 0\n1..%d\n' $((nr + 1))
-	echo "$((SECONDS - start)) s, $(cpu_time) s of processor time" >>"$log"
+	times >"$log.times"
+	echo "$((SECONDS - start)) s, $(cpu_time "$log.times") s of processor time" >>"$log"
 	return $rc
 }
 
@@ -67,9 +68,9 @@ failure() {
 		sed 's/^/#   /'
 }
 
-# cpu_time: processor time of all children
+# cpu_time FILE: processor time of all children, of what `times` printed
 cpu_time() {
-	times | tail -n 1 | tr ' ' '\n' | awk -F '[ms]' '{ t += $1 * 60 + $2 } END { print int(t) }'
+	tail -n 1 "$1" | tr ' ' '\n' | awk -F '[ms]' '{ t += $1 * 60 + $2 } END { print int(t) }'
 }
 
 # count STATUS-REGEX: of how many tests that ran
