@@ -54,10 +54,10 @@ run_test() {
 	"./$1" >"$log" 2>&1 || rc=$?
 	! grep -qa '^not ok' "$log" || [ $rc != 0 ] || rc=1
 	echo $rc >"$log.status"
-	grep -aE '^(not )?ok\b' "$log" | sed -E 's/^((not )?ok)( +[0-9]+)?( -)?/\1/' || true
+	grep -aE '^(not )?ok\b' "$log" | sed -E 's/^((not )?ok)( +[0-9]+)?( -)?/\1 -/' || true
 	nr=$(grep -acE '^(not )?ok\b' "$log" || true)
 	[ $rc = 0 ] || { printf 'not '; failure "$log" >&2; }
-	printf 'ok ends with status 0\n1..%d\n' $((nr + 1))
+	printf 'ok - ends with status 0\n1..%d\n' $((nr + 1))
 	times >"$log.times"
 	echo "$((SECONDS - start)) s, $(cpu_time "$log.times") s of processor time" >>"$log"
 	return $rc
