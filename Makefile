@@ -7,7 +7,7 @@ HARNESS ?= run
 TIME ?= 300
 export VERSION FORCE JOBS
 
-.PHONY: help run run-base test job fresh tree continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
+.PHONY: help run run-base test job fresh tree port continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
 	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds \
 	modules-list arm64 arm64-base check-full
 .DEFAULT_GOAL := help
@@ -32,6 +32,9 @@ fresh:		## make run and make test in a new minimal Debian (T= for some tests, ON
 
 tree:		## assemble build/linux: the base and one commit per patch
 	@dev/series.sh tree
+
+port:		## the series on another version of linux-source: assemble, build, boot, KUnit (V=6.12.107)
+	@dev/port.sh $(V)
 
 continue:	## continue make tree after a conflict with another base was resolved in build/linux
 	@dev/series.sh continue

@@ -45,7 +45,7 @@ series_id() {
 		(cd "$1" && {
 			printf 'patches/%s\n' $(series_patches .)
 			series_files .
-			find patches/base -type f 2>/dev/null | sort
+			find patches -path "patches/base/*" -type f | sort
 		} | xargs -r -d '\n' sh -c 'sha256sum "$@" && stat -c %a "$@"' -)
 	} | sha256sum
 }
@@ -154,27 +154,75 @@ other_objects() {
 		echo "$ROOT/build/linux/.git/objects"
 }
 
-# three_way TMP DIFF: a patch names the blobs that it was made from.  When they
-# are there, git can merge what does not apply.  What this tree gets from another
-# one's objects is written here, too, so that it can do without them.
+# conflict_key FILE MERGED: what is between markers, whatever the lines around it
+conflict_key() {
+	{ echo "$1"; sed -n '/^<<<<<<< /,/^>>>>>>> /p' "$2"; } | sha256sum | cut -c 1-12
+}
+
+conflict_lines() { awk '/^<<<<<<< / { printf "%s%d", sep, NR; sep = ", " }' "$1"; }
+
+# resolve DIR TMP FILE MERGED: print the blob of what was recorded for this conflict:
+# patches/resolved/*-KEY.diff leads from the file with markers to the one without.
+resolve() {
+	local dir=$1 blob record
+
+	record=$(ls "$dir"/patches/resolved/*-"$(conflict_key "$3" "$4")".diff 2>/dev/null | head -n 1)
+	[ -n "$record" ] || return 1
+	blob=$(gl hash-object -w --no-filters "$4")
+	export GIT_INDEX_FILE=$2/resolve
+	gl read-tree --empty
+	gl update-index --add --cacheinfo "100644,$blob,$3"
+	gl apply --cached --whitespace=nowarn "$record" >&2 || return 1
+	gl ls-files -s | cut -d ' ' -f 2
+}
+
+# settle_merge DIR TMP FILE MERGED PATCH: print the blob of MERGED, with a resolution
+# that was recorded, or with conflict markers that are told in TMP/stop
+settle_merge() {
+	local lines blob
+
+	lines=$(conflict_lines "$4")
+	if [ -n "$lines" ] && blob=$(resolve "$@"); then
+		say "note: $5: conflict in $3 resolved as recorded"
+		echo "$blob"
+		return
+	fi
+	[ -z "$lines" ] || echo "$3: conflict with what changed in the base, at line $lines of the merged file" >>"$2/stop"
+	gl hash-object -w --no-filters "$4"
+}
+
+# three_way DIR TMP PATCH: a patch names the blobs that it was made from.  When they
+# are there, git can merge what does not apply.  Some may only be among the objects of
+# another tree; what comes from there is written here, too.
 three_way() {
-	local tmp=$1 file objects
+	local dir=$1 tmp=$2 diff=$2/$3.diff file mode blob stage objects stages
 
 	objects=$(other_objects)
 	cp "$tmp/index" "$tmp/three-way"
-	(
-		export GIT_INDEX_FILE=$tmp/three-way GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects
-		gl apply --cached -3 --whitespace=nowarn "$2" >"$2.log3" 2>&1 || exit 1
-		for file in $(patch_paths "$2"); do
-			gl cat-file blob ":$file" | GIT_ALTERNATE_OBJECT_DIRECTORIES='' gl hash-object -w --stdin >/dev/null
-		done
-	) || return 1
-	mv "$tmp/three-way" "$tmp/index"
+	export GIT_INDEX_FILE=$tmp/three-way GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects
+	gl apply --cached -3 --whitespace=nowarn "$diff" >"$diff.log3" 2>&1 ||
+		[ -n "$(gl ls-files -u)" ] || return 1
+	for file in $(patch_paths "$diff"); do
+		stages=$(gl ls-files -s -- "$file")
+		read -r mode blob stage _ <<<"$stages"
+		if [ "$stage" = 0 ]; then
+			gl cat-file blob "$blob" >"$tmp/merged"
+		else
+			for stage in 1 2 3; do gl cat-file blob ":$stage:$file" >"$tmp/stage$stage"; done
+			git merge-file -p -L 'this base' -L '' -L 'the series' \
+				"$tmp/stage2" "$tmp/stage1" "$tmp/stage3" >"$tmp/merged" || true
+		fi
+		blob=$(GIT_ALTERNATE_OBJECT_DIRECTORIES='' settle_merge "$dir" "$tmp" "$file" "$tmp/merged" "$3")
+		printf '%s %s 0\t%s\n' "$mode" "$blob" "$file"
+	done >"$tmp/settled"
+	unset GIT_ALTERNATE_OBJECT_DIRECTORIES
+	export GIT_INDEX_FILE=$tmp/index
+	gl update-index --index-info <"$tmp/settled"
 }
 
-# apply_patch TMP PATCH: to the index; what cannot be applied is told in TMP/stop.
+# apply_patch DIR TMP PATCH: to the index; what cannot be applied is told in TMP/stop.
 apply_patch() {
-	local tmp=$1 patch=$2 diff=$1/$2.diff moved
+	local tmp=$2 patch=$3 diff=$2/$3.diff moved
 
 	if [ ! -s "$diff" ]; then
 		return
@@ -183,8 +231,8 @@ apply_patch() {
 	elif gl apply --cached -v --whitespace=nowarn "$diff" >"$diff.log" 2>&1; then
 		moved=$(moved_files "$diff.log")
 		[ -z "$moved" ] || say "note: $patch: $moved"
-	elif three_way "$tmp" "$diff"; then
-		say "note: $patch: merged three-way: $(sed -nE 's/^error: patch failed: (.*):[0-9]+$/\1/p' "$diff.log" | xargs)"
+	elif ( three_way "$@" ); then
+		[ -s "$tmp/stop" ] || say "note: $patch: merged three-way: $(sed -nE 's/^error: patch failed: (.*):[0-9]+$/\1/p' "$diff.log" | xargs)"
 	else
 		rejected_hunks "$diff.log" "$diff" | sed "s|^|$patch does not apply: |" >>"$tmp/stop"
 		: >"$tmp/rejected"
@@ -217,10 +265,10 @@ said_lines() {
 	[ "$count" -le 3 ] || echo "and $((count - 3)) more: git diff ${1:0:12} ${2:0:12}"
 }
 
-# merge_whole_file DIR TMP FILE BLOB: print the blob that has what changed in the
+# merge_whole_file DIR TMP FILE BLOB PATCH: print the blob that has what changed in the
 # base, too.  A conflict is told in TMP/stop, and has markers in that blob.
 merge_whole_file() {
-	local dir=$1 tmp=$2 file=$3 ours=$4 old new lines
+	local dir=$1 tmp=$2 file=$3 ours=$4 old new
 
 	new=$(gl rev-parse -q --verify "base:$file") || new=
 	if [ "$new" = "$(recorded_blob "$dir" "$file")" ]; then
@@ -235,17 +283,16 @@ merge_whole_file() {
 	gl cat-file blob "$ours" >"$tmp/ours"
 	gl cat-file blob "$old" >"$tmp/old"
 	gl cat-file blob "$new" >"$tmp/new"
-	git merge-file -p --diff3 -L series -L 'base of the series' -L 'this base' \
+	git merge-file -p -L 'the series' -L '' -L 'this base' \
 		"$tmp/ours" "$tmp/old" "$tmp/new" >"$tmp/merged" || true
-	lines=$(awk '/^<<<<<<< series/ { printf "%s%d", sep, NR; sep = ", " }' "$tmp/merged")
 	if [ -z "$(recorded_blob "$dir" "$file")" ]; then
 		echo "$file: the base has this file, too, and the series adds it" >>"$tmp/stop"
-	elif [ -n "$lines" ]; then
-		echo "$file: conflict with what changed in the base, at line $lines of the merged file" >>"$tmp/stop"
-	else
-		say "merged $file with the base's $(said_lines "$old" "$new")"
+		gl hash-object -w --no-filters "$tmp/merged"
+		return
 	fi
-	gl hash-object -w --no-filters "$tmp/merged"
+	[ -n "$(conflict_lines "$tmp/merged")" ] ||
+		say "merged $file with the base's $(said_lines "$old" "$new")"
+	settle_merge "$dir" "$tmp" "$file" "$tmp/merged" "$5"
 }
 
 # enter_whole_files DIR TMP PATCH: into the index
@@ -255,7 +302,7 @@ enter_whole_files() {
 	files_of "$dir" "$3" >"$tmp/own"
 	awk -F '\t' 'NR == FNR { own[$1]; next } $2 in own' "$tmp/own" "$tmp/entering" >"$tmp/lines"
 	while read -r mode blob stage file; do
-		blob=$(merge_whole_file "$dir" "$tmp" "$file" "$blob")
+		blob=$(merge_whole_file "$dir" "$tmp" "$file" "$blob" "$3")
 		printf '%s %s %s\t%s\n' "$mode" "$blob" "$stage" "$file"
 	done <"$tmp/lines" >"$tmp/merged-lines"
 	gl update-index --add --index-info <"$tmp/merged-lines"
@@ -306,7 +353,7 @@ assemble() {
 			[ "$patch" != "$after" ] || after=
 			continue
 		fi
-		apply_patch "$tmp" "$patch"
+		apply_patch "$dir" "$tmp" "$patch"
 		enter_whole_files "$dir" "$tmp" "$patch"
 		[ ! -s "$tmp/stop" ] || stop_at "$tmp" "$patch" "$tip"
 		tip=$(commit_patch "$tmp" "$patch" "$tip")

@@ -85,6 +85,27 @@ gate_edits() {
 	return $bad
 }
 
+# A patch that a person can review, as it is mailed: with its whole files, at most
+# MAX_LINES added and removed.  Patches of tests, documentation and tools may be longer,
+# together with the lines that build them.
+MAX_LINES=900
+LONG_PATHS='^(lib/test_execmem|tools/testing/|tools/mm/|scripts/gdb/|Documentation/)'
+GLUE='(^|/)(MAINTAINERS|Makefile|Kconfig[^/]*|\.gitignore)$'
+
+gate_size() {
+	local tip c lines bad=0
+
+	tip=$(known_tip "$1")
+	for c in $(gl rev-list --reverse "base..$tip"); do
+		gl diff-tree -r --numstat --no-renames "$c^" "$c" >"$scratch/numstat"
+		cut -f 3 "$scratch/numstat" | grep -qvE "$LONG_PATHS|$GLUE" || continue
+		lines=$(awk '{ n += $1 + $2 } END { print n }' "$scratch/numstat")
+		[ "$lines" -le $MAX_LINES ] || {
+			echo "$lines lines, more than $MAX_LINES, in $(gl log -1 --format=%s "$c")"; bad=1; }
+	done
+	return $bad
+}
+
 # Refresh right after tree changes no byte.
 gate_refresh() {
 	local tip

@@ -7,7 +7,8 @@ shopt -s inherit_errexit
 
 DEV=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$DEV")
-BUILD=$ROOT/build
+# All that is made; dev/port.sh has a place of its own for another base.
+BUILD=$(realpath -m "${SERIES_BUILD:-$ROOT/build}")
 LINUX=$BUILD/linux			# base commit plus one commit per patch
 LINUX_BASE=$BUILD/linux-base		# the same without the series
 JOBS=${JOBS:-$(nproc)}

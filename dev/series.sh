@@ -22,10 +22,15 @@ gl() { git -C "$LINUX" "$@"; }
 
 # --- base: the tarball as one commit ----------------------------------------
 
-# Sets tarball and version, the pinned one or what else is installed.
+# Sets tarball and version: of the package that is installed, the pinned one or not,
+# or what dev/port.sh unpacked.
 find_tarball() {
 	local pkg want
 
+	if [ -e "$BUILD/base-package" ]; then
+		{ read -r version; read -r tarball; } <"$BUILD/base-package"
+		return
+	fi
 	pkg=$(base_field package) want=$(base_field version)
 	version=$(installed_version "$pkg")
 	[ -n "$version" ] || die "$pkg is not installed"
@@ -115,6 +120,7 @@ unsaved() {
 throw_away() {
 	local lost
 
+	gl add -A			# stash takes neither what is unmerged nor new files
 	lost=$(commit_as saved '' '@0 +0000' git -C "$LINUX" stash create)
 	gl update-ref refs/saved "${lost:-HEAD}"
 	say "what was in build/linux is $(gl rev-parse --short=12 refs/saved) (refs/saved)"
@@ -148,6 +154,7 @@ cmd_tree() {
 	try_assembling known_tip "$ROOT"
 	if [ $rc = 0 ] && [ "$(gl rev-parse HEAD)" = "$tip" ]; then
 		gl update-ref refs/assembled "$tip"
+		forget_conflict
 		[ -n "$keep" ] || say "build/linux is up to date: $(summary "$tip")"
 		return
 	elif [ $rc != 0 ] && { [ -n "$keep" ] || [ ! -e "$LINUX/.git/series-stopped" ]; }; then
@@ -176,7 +183,7 @@ summary() { echo "$(gl rev-list --count "base..$1") patches on $version, tip ${1
 #   series-stopped     the patch, the commit before it, the tree with what applies
 #   series-rejected    the diff of the patch, when it does not apply
 # and then there are
-#   series-laid-out    series_id, patch and commit, when that was checked out
+#   series-laid-out    series_id, patch, commit and tree, when that was checked out
 #   series-continued   series_id, after the last conflict: make refresh takes the
 #                      commits although the repository cannot be assembled
 
@@ -189,12 +196,8 @@ lay_out_conflict() {
 	gl reset -q --keep "$tip"
 	gl update-ref refs/assembled "$tip"
 	gl read-tree -m -u "$tip" "$tree"
-	# With conflict markers when the blobs that it was made from are there
-	[ ! -e "$rejected" ] || {
-		GIT_ALTERNATE_OBJECT_DIRECTORIES=$(other_objects) gl apply -3 --whitespace=nowarn "$rejected" ||
-		[ -n "$(gl ls-files -u)" ] || gl apply --reject --whitespace=nowarn "$rejected" || true
-	} >/dev/null 2>&1
-	printf '%s\n' "$(series_id "$ROOT")" "$patch" "$tip" >"$LINUX/.git/series-laid-out"
+	[ ! -e "$rejected" ] || gl apply --reject --whitespace=nowarn "$rejected" >/dev/null 2>&1 || true
+	printf '%s\n' "$(series_id "$ROOT")" "$patch" "$tip" "$tree" >"$LINUX/.git/series-laid-out"
 	say "${LINUX#"$ROOT"/} is at $patch, with what conflicts between markers or in *.rej files."
 	say "Resolve that there, then: ${SERIES_BUILD:+SERIES_BUILD=$SERIES_BUILD }make continue (and make refresh at the end)"
 	exit 1
@@ -221,17 +224,18 @@ unresolved() {
 }
 
 cmd_continue() {
-	local id patch tip why rc=0 state=$LINUX/.git
+	local id patch tip tree why rc=0 state=$LINUX/.git
 
 	need_base
 	[ -e "$state/series-laid-out" ] || die "nothing to continue: make tree did not stop"
-	{ read -r id; read -r patch; read -r tip; } <"$state/series-laid-out"
+	{ read -r id; read -r patch; read -r tip; read -r tree; } <"$state/series-laid-out"
 	[ "$id" = "$(series_id "$ROOT" 2>/dev/null)" ] ||
 		die "patches/ or whole files changed since make tree stopped; FORCE=1 make tree starts again"
 	why=$(unresolved "$tip" | sort -u)
 	[ -z "$why" ] || die "$why"
 	gl reset -q --soft "$tip"		# if it was committed already
 	gl add -A
+	[ -z "${SERIES_BUILD:-}" ] || record_resolutions "$tip" "$tree"
 	tip=$(commit_stopped "$patch" "$tip")
 	gl reset -q --soft "$tip"
 	forget_conflict
@@ -240,6 +244,21 @@ cmd_continue() {
 	gl reset -q --keep "$tip"
 	series_id "$ROOT" >"$state/series-continued"
 	say "build/linux: $(summary "$tip"); make refresh writes them to the repository"
+}
+
+# record_resolutions TIP TREE: for make port, which is run again and again: what became
+# of files that have conflict markers in TREE; see resolve()
+record_resolutions() {
+	local file merged=$LINUX/.git/series-merged name
+
+	gl diff --name-only "$1" "$2" | while read -r file; do
+		gl cat-file blob "$2:$file" >"$merged"
+		grep -q '^<<<<<<< ' "$merged" || continue
+		name=$(basename "$BUILD" | sed s/^port-//)-${file//\//-}-$(conflict_key "$file" "$merged").diff
+		mkdir -p "$ROOT/patches/resolved"
+		gl diff --cached --full-index --no-renames "$2" -- "$file" >"$ROOT/patches/resolved/$name"
+		say "recorded patches/resolved/$name"
+	done
 }
 
 # commit_stopped PATCH PARENT: print the commit of the index of build/linux
