@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/series.sh"
 . "$DEV/kernel.sh"
 
-READING="version apply owned whole edits refresh export selftest checkpatch kerneldoc mutants"
+READING="version apply owned whole edits size refresh export selftest checkpatch kerneldoc mutants"
 COMPILING="spdx build warnings"
 CHECK=$BUILD/check			# worktree that the gates move through the series
 
