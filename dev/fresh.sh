@@ -125,12 +125,9 @@ make_in() {
 	enter make "${args[@]}" JOBS="$JOBS" 2>&1 | tee "$OUT/$1.log"
 }
 
-# As the first process of a namespace it takes all others with it, and mounts go, too,
-# however it ends.  Without a handler it would not hear signals.
 inside() {
 	local verb
 
-	trap 'exit 130' INT TERM HUP
 	mount -t proc proc "$CHROOT/proc"
 	make_devices
 	packages_there >"$OUT/packages"
@@ -143,6 +140,15 @@ inside() {
 }
 
 # --- outside -----------------------------------------------------------------------
+
+# apart VERB...: inside() as the first process of a namespace: when that is killed, its
+# processes and mounts are gone as well.
+apart() {
+	unshare --mount --pid --fork --kill-child "$0" --inside "$@" &
+	trap 'kill -KILL $! 2>/dev/null; exit 130' INT TERM HUP
+	wait $! || failed=1
+	trap - INT TERM HUP
+}
 
 say_commit() {
 	echo "commit $(git -C "$ROOT" log -1 --format='%h, "%s"')"
@@ -166,7 +172,7 @@ main() {
 	step 'minimal Debian, made' make_tarball
 	[ $failed = 1 ] || step 'minimal Debian, unpacked' unpack_root
 	[ $failed = 1 ] || step 'clone' clone
-	[ $failed = 1 ] || unshare --mount --pid --fork --kill-child "$0" --inside "${verbs[@]}" || failed=1
+	[ $failed = 1 ] || apart "${verbs[@]}"
 	echo '---'
 	cat "$OUT/times"
 	[ $failed = 0 ] || verdict="FAILED, see build/fresh"
