@@ -49,10 +49,10 @@
  * pool only. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
- * the largest free size. The lowest free chunk that is large enough, the chunk at
- * an address, and the neighbours of a chunk are found by one descent each. A chunk
- * is placed at the lowest address that fits, so that the blocks at the high end
- * become empty.
+ * the largest free size. The lowest free chunk that is large enough, the chunk
+ * at an address, and the neighbours of a chunk are found by one descent each. A
+ * chunk is placed at the lowest address that fits, so that the blocks at the
+ * high end become empty.
  *
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:
@@ -137,8 +137,8 @@ struct execmem_request {
 /* === Nodes ================================================================ */
 
 /*
- * Allocate descriptions of chunks before the pool's lock is taken. A pool keeps a
- * few descriptions of removed chunks, so most requests need none from slab.
+ * Allocate descriptions of chunks before the pool's lock is taken. A pool keeps
+ * a few descriptions of removed chunks, so most requests need none from slab.
  */
 static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
 {
@@ -254,9 +254,9 @@ static struct execmem_chunk *next_large(struct execmem_chunk *chunk, size_t size
 
 /*
  * Find the free chunk with the lowest address that the request fits into. All
- * chunks begin at multiples of the unit, so the first one that is large enough
- * fits, unless the request wants a larger alignment. That is rare; then chunks
- * which are large enough but begin at the wrong address are visited as well.
+ * chunks begin at multiples of the unit. If the request needs no larger
+ * alignment, it fits into the first chunk that is large enough. Otherwise,
+ * which is rare, some large chunks are visited that it does not fit into.
  */
 static struct execmem_chunk *find_free(struct execmem_pool *pool,
 				       struct execmem_request *req)
@@ -308,8 +308,8 @@ static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 }
 
 /*
- * Insert @chunk right before @next. No search from the root is needed: it becomes
- * the rightmost node in the left subtree of @next.
+ * Insert @chunk right before @next. No search from the root is needed: it
+ * becomes the rightmost node in the left subtree of @next.
  */
 static void insert_before(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			  struct execmem_chunk *next)
@@ -405,8 +405,8 @@ static struct execmem_chunk *free_neighbour(struct execmem_chunk *chunk,
 }
 
 /*
- * Merge @chunk, which is not free yet, with its free neighbours, of which there is
- * at least one. Returns the chunk that is left. The caller updates max_free.
+ * Merge @chunk, which is not free yet, with its free neighbours, of which there
+ * is at least one. Returns the chunk that is left. The caller updates max_free.
  */
 static struct execmem_chunk *merge_chunk(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk,
@@ -846,7 +846,7 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
 	execmem_debug_free_begin(chunk);
 	if (invalidate_chunk(pool, chunk)) {
-		execmem_report("cannot invalidate, %zu bytes leaked\n",
+		execmem_report("cannot overwrite freed memory, %zu bytes leaked\n",
 			       chunk->size);
 		return;
 	}
@@ -893,7 +893,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len)
 	if (pool)
 		chunk = pin_chunk(pool, addr, len);
 	if (!chunk) {
-		execmem_report("fill of %zu bytes not inside one chunk open for it\n",
+		execmem_report("fill of %zu bytes is not inside one unsealed chunk\n",
 			       len);
 		return -EINVAL;
 	}
