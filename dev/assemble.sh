@@ -300,6 +300,7 @@ enter_whole_files() {
 	local dir=$1 tmp=$2 mode blob stage file
 
 	files_of "$dir" "$3" >"$tmp/own"
+	[ -s "$tmp/own" ] || return 0	# the index has 85,000 files
 	awk -F '\t' 'NR == FNR { own[$1]; next } $2 in own' "$tmp/own" "$tmp/entering" >"$tmp/lines"
 	while read -r mode blob stage file; do
 		blob=$(merge_whole_file "$dir" "$tmp" "$file" "$blob" "$3")
