@@ -106,8 +106,8 @@ harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
 	@dev/series.sh tree --keep
 	@$(MAKE) -s -C build/linux/tools/testing/execmem $(HARNESS)
 
-debug:		## KUnit and selftests under KASAN, kmemleak, lockdep and guard pages
-	@dev/debug.sh
+debug:		## KUnit, selftests and modules under KASAN, kmemleak, lockdep and guard pages (STEPS="klp kgdb" for some)
+	@dev/jobs/debug/host $(STEPS)
 
 mutants:	## deliberate errors in the code; a test must fail for each
 	@dev/jobs/mutants/host
