@@ -412,7 +412,7 @@ gate_full() {
 		kmake -s "$image" modules >"$scratch/build" 2>&1 ||
 			{ grep -m 5 -A3 'error' "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
 		ln -sfnT "${out#"$BUILD"/}" "$BUILD/x86-check"
-		"$DEV/vm.sh" x86-check -- smoke.sh
+		"$DEV/vm.sh" x86-check -- smoke
 	done
 }
 
