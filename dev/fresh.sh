@@ -47,6 +47,7 @@ unpack_root() {
 	mkdir -p "$CHROOT"
 	tar -C "$CHROOT" --numeric-owner -xf "$TARBALL"
 	# The lists are not in it: fetching them is a part of what is tried.
+	rm -rf "$CHROOT"/etc/apt/sources.list{,.d}
 	for f in sources.list sources.list.d preferences.d keyrings trusted.gpg.d auth.conf auth.conf.d; do
 		[ ! -e "/etc/apt/$f" ] || { rm -rf "$CHROOT/etc/apt/$f"; cp -rL "/etc/apt/$f" "$CHROOT/etc/apt/"; }
 	done
