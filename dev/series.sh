@@ -18,6 +18,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$DEV/assemble.sh"
 
+TREE=${LINUX#"$ROOT"/}			# as messages name it
+
 gl() { git -C "$LINUX" "$@"; }
 
 # --- base: the tarball as one commit ----------------------------------------
@@ -94,7 +96,7 @@ need_base() {
 	have=$(cat "$LINUX/.git/base-version" 2>/dev/null || true)
 	[ "$have" != "$version" ] || return 0
 	if [ -n "$have" ] && [ -n "$(unsaved)" ] && [ -z "${FORCE:-}" ]; then
-		die "build/linux is based on $have and $(unsaved); FORCE=1 throws that away"
+		die "$TREE is based on $have and $(unsaved); FORCE=1 throws that away"
 	fi
 	import_base
 }
@@ -123,7 +125,7 @@ throw_away() {
 	gl add -A			# stash takes neither what is unmerged nor new files
 	lost=$(commit_as saved '' '@0 +0000' git -C "$LINUX" stash create)
 	gl update-ref refs/saved "${lost:-HEAD}"
-	say "what was in build/linux is $(gl rev-parse --short=12 refs/saved) (refs/saved)"
+	say "what was in $TREE is $(gl rev-parse --short=12 refs/saved) (refs/saved)"
 	gl rebase --quit 2>/dev/null || gl am --quit 2>/dev/null || true
 	forget_conflict
 	gl reset -q --hard
@@ -147,7 +149,7 @@ cmd_tree() {
 	need_base
 	why=$(unsaved)
 	if [ -n "$keep" ] && is_continued; then
-		say "note: build/linux is used as it is: $why"
+		say "note: $TREE is used as it is: $why"
 		return
 	fi
 	[ -n "$keep" ] || rm -f "$LINUX/.git/known-tip"
@@ -155,16 +157,16 @@ cmd_tree() {
 	if [ $rc = 0 ] && [ "$(gl rev-parse HEAD)" = "$tip" ]; then
 		gl update-ref refs/assembled "$tip"
 		forget_conflict
-		[ -n "$keep" ] || say "build/linux is up to date: $(summary "$tip")"
+		[ -n "$keep" ] || say "$TREE is up to date: $(summary "$tip")"
 		return
 	elif [ $rc != 0 ] && { [ -n "$keep" ] || [ ! -e "$LINUX/.git/series-stopped" ]; }; then
 		exit 1
 	fi
 	if [ -n "$why" ] && [ "$keep" = --keep ]; then
-		say "note: build/linux is used as it is: $why"
+		say "note: $TREE is used as it is: $why"
 		return
 	elif [ -n "$why" ] && [ -z "${FORCE:-}" ]; then
-		die "build/linux not touched: $why; FORCE=1 throws that away"
+		die "$TREE not touched: $why; FORCE=1 throws that away"
 	elif [ -n "$why" ]; then
 		throw_away
 	fi
@@ -172,7 +174,7 @@ cmd_tree() {
 	# Touches what differs only, so that builds stay incremental.
 	gl reset -q --keep "$tip"
 	gl update-ref refs/assembled "$tip"
-	say "build/linux: $(summary "$tip")"
+	say "$TREE: $(summary "$tip")"
 }
 
 summary() { echo "$(gl rev-list --count "base..$1") patches on $version, tip ${1:0:12}"; }
@@ -198,7 +200,7 @@ lay_out_conflict() {
 	gl read-tree -m -u "$tip" "$tree"
 	[ ! -e "$rejected" ] || gl apply --reject --whitespace=nowarn "$rejected" >/dev/null 2>&1 || true
 	printf '%s\n' "$(series_id "$ROOT")" "$patch" "$tip" "$tree" >"$LINUX/.git/series-laid-out"
-	say "${LINUX#"$ROOT"/} is at $patch, with what conflicts between markers or in *.rej files."
+	say "$TREE is at $patch, with what conflicts between markers or in *.rej files."
 	say "Resolve that there, then: ${SERIES_BUILD:+SERIES_BUILD=$SERIES_BUILD }make continue (and make refresh at the end)"
 	exit 1
 }
@@ -243,7 +245,7 @@ cmd_continue() {
 	[ $rc = 0 ] || lay_out_conflict
 	gl reset -q --keep "$tip"
 	series_id "$ROOT" >"$state/series-continued"
-	say "build/linux: $(summary "$tip"); make refresh writes them to the repository"
+	say "$TREE: $(summary "$tip"); make refresh writes them to the repository"
 }
 
 # record_resolutions TIP TREE: for make port, which is run again and again: what became
@@ -367,7 +369,7 @@ cmd_refresh() {
 	head=$(gl rev-parse HEAD)
 	why=$(unsaved)
 	case $why in
-	*rebase*|*uncommitted*|*stopped*)	[ -n "${FORCE:-}" ] || die "commit first: build/linux: $why" ;;
+	*rebase*|*uncommitted*|*stopped*)	[ -n "${FORCE:-}" ] || die "commit first: $TREE: $why" ;;
 	esac
 	old=$(assemble "$ROOT" 2>/dev/null) || old=
 	[ "$old" = "$(gl rev-parse refs/assembled)" ] || [ "$old" = "$head" ] || is_continued || [ -n "${FORCE:-}" ] ||
