@@ -147,7 +147,7 @@ static int __init parse_execmem(char *arg)
 }
 early_param("execmem", parse_execmem);
 
-/* mm/vmalloc.c handles this parameter, too, but keeps the result to itself. */
+/* mm/vmalloc.c handles this parameter, too, but its variable is static. */
 static bool huge_vmalloc __initdata = true;
 
 static int __init parse_nohugevmalloc(char *arg)
@@ -323,7 +323,10 @@ static void __init __execmem_init(void)
 		info->ranges[EXECMEM_DEFAULT].alignment = 1;
 	}
 
-	/* Missing types get the flags of others, which this may change. */
+	/*
+	 * This must come first: execmem_init_missing() copies flags that it
+	 * changes.
+	 */
 	execmem_decide_on_huge(info);
 	execmem_init_missing(info);
 

@@ -64,9 +64,8 @@ static bool is_mapped_huge(unsigned long addr)
 #endif
 
 /*
- * vmalloc may use base pages although huge pages were asked for: if there are
- * none, or if another task holds the lock of the page table. So check the page
- * table.
+ * vmalloc may use base pages although huge pages were requested: if none are
+ * free, or if ptdump holds the mmap lock of init_mm. So check the page table.
  */
 static bool block_is_huge(struct execmem_block *block)
 {
@@ -109,7 +108,10 @@ static void *map_range(struct execmem_block *block,
 
 	if (end - start < attempt->size)
 		return NULL;
-	/* A smaller block would do, so do not reclaim or kill for this one. */
+	/*
+	 * A smaller block would do, so do not retry reclaim or invoke the OOM
+	 * killer.
+	 */
 	if (attempt->best_effort)
 		gfp |= __GFP_NORETRY;
 	/*
@@ -160,7 +162,7 @@ static bool map_pages(struct execmem_block *block,
 /*
  * Does vfree() reset the permissions of the block? It does so with one flush,
  * but changes each base page of the direct map, which would split a huge page.
- * So huge blocks are reset as a whole by unprotect_block() before.
+ * So huge blocks are reset as a whole first, by unprotect_block().
  */
 static bool vfree_resets(struct execmem_block *block)
 {
@@ -226,7 +228,7 @@ static bool finish_block(struct execmem_block *block)
 		return true;
 	}
 	if (!execmem_block_unmap(block))
-		execmem_report("cannot reset permissions, %zu bytes leaked\n",
+		execmem_report("cannot reset the permissions of a block, %zu bytes leaked\n",
 			       block->size);
 	kvfree(block->starts);
 	return false;

@@ -129,7 +129,7 @@ static const char * const state_names[] = {
  * @chunk: copy of the chunk to show
  *
  * Belongs to the open file. No lock is held between two reads, so chunks that
- * are allocated or freed meanwhile may or may not be shown.
+ * are allocated or freed in between may or may not be shown.
  */
 struct chunk_iter {
 	int type;
@@ -226,7 +226,7 @@ static ssize_t check_write(struct file *file, const char __user *buf,
 		broken = pool ? execmem_pool_check(pool) : 0;
 		if (!broken)
 			continue;
-		pr_err("execmem: invariant I%d of pool %s is broken\n", broken,
+		pr_err("execmem: invariant I%d of pool %s is violated\n", broken,
 		       pool->name);
 		err = -EUCLEAN;
 	}

@@ -46,7 +46,7 @@ static inline int execmem_compare(unsigned long addr, unsigned long start,
 /**
  * enum execmem_reason - why a block is smaller, or mapped by smaller pages,
  *	than the type asks for
- * @EXECMEM_AS_REQUESTED: it is not
+ * @EXECMEM_AS_REQUESTED: the block is as the type asks for
  * @EXECMEM_SMALL_START: the pool starts with small blocks
  * @EXECMEM_NOT_HUGE: there was no huge page, or vmalloc did not use one
  * @EXECMEM_NO_ROOM: there was not enough memory or address space for a whole
@@ -97,7 +97,7 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
 /**
  * struct execmem_pool - memory of one type and of the types merged into it
  * @name: name in statistics; constant
- * @type: the type that is not merged; constant
+ * @type: the type that owns the pool; others may be merged into it; constant
  * @range: description of @type; constant
  * @shared: true if chunks share blocks; constant
  * @unit_shift: binary logarithm of the unit that blocks are cut into; constant
@@ -207,7 +207,7 @@ enum execmem_state {
  * @state: see &enum execmem_state
  * @type: the type that was asked for; not valid while free
  * @caller: return address of the caller; not valid while free
- * @fills: number of fills in progress. If the chunk is freed meanwhile, the
+ * @fills: number of fills in progress. If the chunk is freed during a fill, the
  *	last fill completes the free.
  * @seq: latest sequence number of a free of any part of it, or of the mapping
  *	of its block; see flush_predictors()
@@ -382,7 +382,7 @@ bool execmem_block_unmap(struct execmem_block *block);
 
 int execmem_pool_check(struct execmem_pool *pool);
 
-/* === mm/execmem_lookup.c: from an address to what is there ================ */
+/* === mm/execmem_lookup.c: find the block and the chunk at an address ====== */
 
 bool execmem_marks_alloc(struct execmem_block *block);
 void execmem_block_publish(struct execmem_block *block);
@@ -396,7 +396,7 @@ unsigned long execmem_count_marks(struct execmem_block *block);
 bool execmem_pool_map(struct execmem_pool *pool, unsigned long addr,
 		      struct execmem_map *map);
 
-/* === mm/execmem_debug.c: what checkers are told =========================== */
+/* === mm/execmem_debug.c: reports to KASAN, kmemleak and others ============ */
 
 void execmem_debug_map(struct execmem_block *block);
 void execmem_debug_ready(struct execmem_block *block);

@@ -3,7 +3,8 @@
  * Everything that the execmem allocator uses from the rest of the kernel.
  *
  * tools/testing/execmem/ builds the allocator in user space. Its version of
- * this header has the same include guard, and is the only one that it replaces.
+ * this header has the same include guard. No other file of the allocator is
+ * replaced there.
  */
 #ifndef _MM_EXECMEM_KERNEL_H
 #define _MM_EXECMEM_KERNEL_H

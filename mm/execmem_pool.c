@@ -18,9 +18,9 @@
  * for data. Then the whole block gets its final permissions, before its first
  * chunk is handed out. They do not change until the whole block is given back.
  * execmem_fill() writes to read-only chunks through a temporary mapping that
- * the architecture provides. After execmem_seal() it refuses to. Text patching
- * of live code (text_poke() and similar functions) does not involve the
- * allocator.
+ * the architecture provides. After execmem_seal(), execmem_fill() fails. Text
+ * patching of live code (text_poke() and similar functions) does not involve
+ * the allocator.
  *
  * These invariants hold whenever the pool's lock is free:
  *
@@ -30,7 +30,8 @@
  * - I3: max_free of a chunk is the size of the largest free chunk in its
  *   subtree.
  * - I4: Addresses and sizes of chunks are multiples of the pool's unit: the
- *   alignment of a shared type, otherwise a page.
+ *   alignment of a shared type, or a page for other types and with
+ *   execmem=guard.
  * - I5: The used bytes of a block are those of its chunks that are not free.
  *   The counters of a pool are the sums over its blocks.
  * - I6: At most one block has no chunk in use. It is the spare. It is as large
@@ -61,9 +62,9 @@
  *   one block more than there are chunks.
  * - F2: By I2, there is at most one free chunk before each chunk in use, and
  *   one at the end of each block. A block is added for a request of @size bytes
- *   only if it fits into no free chunk. With the alignment of the pool's unit,
- *   that means that none is that large. So at that moment less than (chunks +
- *   blocks) * @size bytes are free.
+ *   only if no free chunk is large enough for it, at an aligned address. With
+ *   the alignment of the pool's unit, that means that none is that large. So at
+ *   that moment less than (chunks + blocks) * @size bytes are free.
  * - F3: If one chunk is left in a block, the rest of the block is in at most
  *   two free chunks, and the larger one has at least half of it. A request that
  *   is not larger is served from there, so it does not make the pool grow.
@@ -179,7 +180,7 @@ static void put_node(struct execmem_pool *pool, struct execmem_chunk *chunk)
 		kmem_cache_free(chunk_cache, chunk);
 }
 
-/* A pool without blocks keeps no descriptions, so nothing is left of it. */
+/* Free the spare descriptions of a pool that has no blocks left. */
 static void drop_nodes(struct execmem_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
@@ -286,7 +287,7 @@ static void link_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 {
 	chunk->max_free = execmem_free_size(chunk);
 	rb_link_node(&chunk->node, parent, link);
-	/* Rebalancing copies max_free between nodes, so update it before. */
+	/* Rebalancing copies max_free between nodes, so update it first. */
 	chunk_augment.propagate(parent, NULL);
 	rb_insert_augmented(&chunk->node, &pool->chunks, &chunk_augment);
 }
@@ -325,7 +326,7 @@ static void insert_before(struct execmem_pool *pool, struct execmem_chunk *chunk
 	link_chunk(pool, chunk, parent, link);
 }
 
-/* Remove a chunk from the tree. As in link_chunk(), update max_free before. */
+/* Remove a chunk from the tree and update max_free of its ancestors. */
 static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	if (pool->last == chunk)
@@ -447,7 +448,7 @@ static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
 	if (prev || next)
 		chunk = merge_chunk(pool, chunk, prev, next);
 	chunk->state = EXECMEM_FREE;
-	/* The latest number is the largest one, also among what was merged. */
+	/* This number is larger than those of the chunks that were merged. */
 	chunk->seq = atomic64_inc_return(&last_seq);
 	update_max_free(chunk);
 	return chunk;
@@ -491,7 +492,7 @@ static void destroy_blocks(struct list_head *blocks)
 		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
 		if (!execmem_block_unmap(block))
-			execmem_report("cannot reset permissions, %zu bytes leaked\n",
+			execmem_report("cannot reset the permissions of a block, %zu bytes leaked\n",
 				       block->size);
 		execmem_block_free(block);
 	}
@@ -507,8 +508,8 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	/*
-	 * Other code may have been at these addresses before they were mapped.
-	 * The sequence number treats this like a free.
+	 * Other code may have been at these addresses before they were mapped,
+	 * so count this like a free.
 	 */
 	*chunk = (struct execmem_chunk) {
 		.start = block->start,
@@ -846,7 +847,7 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
 	execmem_debug_free_begin(chunk);
 	if (invalidate_chunk(pool, chunk)) {
-		execmem_report("cannot overwrite freed memory, %zu bytes leaked\n",
+		execmem_report("cannot overwrite a freed chunk, %zu bytes leaked\n",
 			       chunk->size);
 		return;
 	}
@@ -893,7 +894,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len)
 	if (pool)
 		chunk = pin_chunk(pool, addr, len);
 	if (!chunk) {
-		execmem_report("fill of %zu bytes is not inside one unsealed chunk\n",
+		execmem_report("fill of %zu bytes is not inside one unsealed allocation\n",
 			       len);
 		return -EINVAL;
 	}
@@ -929,7 +930,8 @@ int execmem_pool_seal(unsigned long addr)
 		spin_unlock(&pool->lock);
 	}
 	if (!chunk) {
-		execmem_report("seal of %p, which is not allocated\n", start);
+		execmem_report("seal of %p, which is not the start of an allocation\n",
+			       start);
 		return -EINVAL;
 	}
 	return pool->range->seal ? pool->range->seal(start, size) : 0;
@@ -958,7 +960,8 @@ void execmem_pool_free(unsigned long addr)
 		spin_unlock(&pool->lock);
 	}
 	if (!chunk)
-		execmem_report("free of %p, which is not allocated\n", (void *)addr);
+		execmem_report("free of %p, which is not the start of an allocation\n",
+			       (void *)addr);
 	else if (reclaim)
 		reclaim_chunk(pool, chunk);
 }

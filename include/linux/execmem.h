@@ -158,12 +158,11 @@ struct execmem_range {
 /**
  * struct execmem_info - architecture parameters for code allocations
  * @ranges: array of parameter sets defining architecture specific
- * parameters for executable memory allocations. The ranges that are not
- * explicitly initialized by an architecture use parameters defined for
- * @EXECMEM_DEFAULT, %EXECMEM_MODULE_DATA with %PAGE_KERNEL. But if not
- * initialized, %EXECMEM_BPF_CLASSIC is merged into %EXECMEM_BPF,
- * %EXECMEM_MODULE_INIT_TEXT into %EXECMEM_MODULE_TEXT, and other module data
- * into %EXECMEM_MODULE_DATA.
+ * parameters for executable memory allocations. Ranges that an architecture
+ * does not initialize use the parameters of @EXECMEM_DEFAULT; for
+ * %EXECMEM_MODULE_DATA with %PAGE_KERNEL and not shared. These are merged
+ * instead: %EXECMEM_BPF_CLASSIC into %EXECMEM_BPF, %EXECMEM_MODULE_INIT_TEXT
+ * into %EXECMEM_MODULE_TEXT, and other module data into %EXECMEM_MODULE_DATA.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
  *	log; %NULL if it can
  */
@@ -288,9 +287,10 @@ int execmem_seal(void *ptr);
  * @ptr: pointer to the memory that should be freed, or %NULL
  *
  * Text of a shared type is overwritten with trapping instructions before its
- * addresses can be reused. The allocator waits for no grace period. The caller
- * must ensure before that no CPU and no preempted task is in the code, and that
- * nobody can still find its address. This is what the users wait for:
+ * addresses can be reused. The allocator waits for no grace period. Before the
+ * call, the caller must ensure that no CPU and no preempted task is in the
+ * code, and that nobody can still find its address. This is what the users wait
+ * for:
  *
  * ================== =====================================================
  * module text        synchronize_rcu() after the module left all lists
@@ -298,8 +298,8 @@ int execmem_seal(void *ptr);
  * module init memory synchronize_rcu() in a work item, after the module's range
  *                    was reduced
  * ITS thunks         as module text: only that module calls them
- * kprobes            synchronize_rcu(); before that synchronize_rcu_tasks()
- *                    for optimized kprobes
+ * kprobes            for optimized kprobes, synchronize_rcu_tasks() first;
+ *                    then synchronize_rcu()
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
@@ -359,7 +359,7 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area);
  * execmem_chunk_align - alignment of a type that is shared and read-only
  * @type: a valid type
  *
- * For callers that need memory whose permissions they need not change.
+ * For callers that rely on memory having its final permissions.
  *
  * Context: Any, after execmem_arch_setup().
  * Return: the alignment in bytes, or 0 if the type is not shared or not

@@ -38,10 +38,10 @@
  * @copy: where the contents are built, %NULL after they are published. Written
  *	and freed only by the task that loads the module.
  *
- * The loading task may use its own entries without a lock: no other task
- * removes them, except that a livepatch may end the time in which published
- * text is fresh, see module_enter_text(). RCU protects walks past the entries
- * of other modules. Text stays listed until just before it can be executed.
+ * The loading task may use its own entries without a lock, since no other task
+ * removes them. The exception is a livepatch, which may call
+ * module_enter_text() for published text. RCU protects walks past entries of
+ * other modules. Text stays listed until just before it can be executed.
  */
 struct staging {
 	struct list_head list;

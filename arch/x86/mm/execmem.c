@@ -44,7 +44,7 @@ static int poke_text(void *dst, const void *src, size_t len)
 
 		if (!done)
 			return -EINVAL;
-		/* The write through another mapping is unknown to KMSAN. */
+		/* KMSAN does not see a write through another mapping. */
 		kmsan_unpoison_memory(dst, part);
 		dst += part;
 		src = src ? src + part : NULL;
