@@ -295,7 +295,8 @@ static void __init execmem_init_missing(struct execmem_info *info)
 		if (r->start || r->flags & EXECMEM_MERGE)
 			continue;
 		if (has_relative(i)) {
-			merge_missing(info, i);
+			if (!WARN_ON_ONCE(relatives[i] >= i))
+				merge_missing(info, i);
 			continue;
 		}
 		*r = *default_range;

@@ -17,6 +17,7 @@
  * @nr_chunks: chunks that are not free, so far
  * @nr_live: live chunks, so far
  * @nr_marked: live chunks that execmem_lookup() can find, so far
+ * @last_seen: the chunk that was allocated last is in the tree
  */
 struct execmem_check {
 	struct execmem_chunk *prev;
@@ -25,6 +26,7 @@ struct execmem_check {
 	unsigned long nr_chunks;
 	unsigned long nr_live;
 	unsigned long nr_marked;
+	bool last_seen;
 };
 
 /*
@@ -76,6 +78,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	if (chunk->start == block->start)
 		check->used_in_block = 0;
 	check->prev = chunk;
+	check->last_seen |= chunk == pool->last;
 	check->used += used;
 	check->used_in_block += used;
 	check->nr_chunks += !!used;
@@ -105,7 +108,8 @@ static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
 	if (last && last->start + last->size !=
 	    last->block->start + last->block->size)
 		return 1;
-	return 0;
+	/* The hint of execmem_chunk_at() must not outlive its chunk. */
+	return pool->last && !check->last_seen ? 1 : 0;
 }
 
 /* I10: all live chunks are marked, and there are no other marks. */

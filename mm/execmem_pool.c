@@ -174,7 +174,8 @@ static void put_node(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	lockdep_assert_held(&pool->lock);
 
-	if (pool->nr_nodes < ARRAY_SIZE(pool->nodes))
+	/* Only take_chunk() uses them, and only shared pools need it. */
+	if (pool->shared && pool->nr_nodes < ARRAY_SIZE(pool->nodes))
 		pool->nodes[pool->nr_nodes++] = chunk;
 	else
 		kmem_cache_free(chunk_cache, chunk);
@@ -643,8 +644,11 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 	if (pool->shared)
 		lockdep_assert_held(&pool->grow_lock);
 
-	/* For the part before the chunk, the chunk itself, and the rest */
-	if (!reserve_nodes(req, 3))
+	/*
+	 * For the part before the chunk, the chunk itself, and the rest. In a pool
+	 * that is not shared, the chunk is the whole block.
+	 */
+	if (!reserve_nodes(req, pool->shared ? 3 : 1))
 		return NULL;
 	block = create_block(pool, req);
 	if (!block)

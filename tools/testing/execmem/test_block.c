@@ -389,6 +389,20 @@ static void test_invalidate_fails(void)
 	EXPECT(!pool->nr_blocks);
 }
 
+/* Only shared pools use the descriptions of removed chunks again. */
+static void test_own_pages_keep_no_nodes(void)
+{
+	unsigned long page[3];
+
+	start_small();
+	for (int i = 0; i < 3; i++)
+		page[i] = alloc_of(EXECMEM_MODULE_DATA, PAGE_SIZE);
+	release(page[0]);
+	release(page[1]);
+	EXPECT(!execmem_pool_of(EXECMEM_MODULE_DATA)->nr_nodes);
+	release(page[2]);
+}
+
 void run_block_tests(void)
 {
 	RUN(last_free_gives_block_back);
@@ -409,4 +423,5 @@ void run_block_tests(void)
 	RUN(hint_in_tiny_range);
 	RUN(unmap_fails);
 	RUN(invalidate_fails);
+	RUN(own_pages_keep_no_nodes);
 }

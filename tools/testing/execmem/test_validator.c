@@ -99,6 +99,17 @@ static void test_validator_sees_wrong_max_free(void)
 	finish();
 }
 
+/* A hint to a chunk that is not in the tree any more */
+static void test_validator_sees_stale_hint(void)
+{
+	struct execmem_chunk gone = {};
+
+	start();
+	EXPECT(pool->last);
+	DAMAGE(pool->last, &gone, 1);
+	finish();
+}
+
 static void test_validator_sees_misalignment(void)
 {
 	start();
@@ -205,6 +216,7 @@ void run_validator_tests(void)
 	RUN(validator_sees_missing_tail);
 	RUN(validator_sees_unmerged);
 	RUN(validator_sees_wrong_max_free);
+	RUN(validator_sees_stale_hint);
 	RUN(validator_sees_misalignment);
 	RUN(validator_sees_wrong_counters);
 	RUN(validator_sees_shifted_counters);
