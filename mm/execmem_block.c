@@ -228,7 +228,7 @@ static bool finish_block(struct execmem_block *block)
 		return true;
 	}
 	if (!execmem_block_unmap(block))
-		execmem_report("cannot reset the permissions of a block, %zu bytes leaked\n",
+		execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
 			       block->size);
 	kvfree(block->starts);
 	return false;

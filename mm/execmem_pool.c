@@ -493,7 +493,7 @@ static void destroy_blocks(struct list_head *blocks)
 		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
 		if (!execmem_block_unmap(block))
-			execmem_report("cannot reset the permissions of a block, %zu bytes leaked\n",
+			execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
 				       block->size);
 		execmem_block_free(block);
 	}
