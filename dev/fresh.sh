@@ -31,7 +31,7 @@ make_tarball() {
 	[ ${#files[@]} -gt 0 ] || die "apt of this machine knows no $SUITE"
 	! grep -q '^[^#]*https:' "${files[@]}" || more=,ca-certificates
 	acquire_options >"$OUT/apt.conf"
-	mmdebstrap --mode=root --variant=minbase --include="git,make$more" \
+	mmdebstrap --mode=root --format=tar --variant=minbase --include="git,make$more" \
 		--aptopt="$OUT/apt.conf" $SUITE "$TARBALL.new" "${files[@]}" >"$OUT/mmdebstrap.log" 2>&1 ||
 		{ tail -n 5 "$OUT/mmdebstrap.log" >&2; die "no root; see $OUT/mmdebstrap.log"; }
 	mv "$TARBALL.new" "$TARBALL"
