@@ -37,6 +37,15 @@ recorded_blob() {
 # On the base that the series was made for nothing may move.
 is_own_base() { [ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ]; }
 
+# port_patch DIR: what this base needs beyond the series, as an API that it lacks, in a
+# patch after all others, patches/resolved/VERSION.patch
+port_patch() {
+	local patch
+
+	patch=resolved/$(sed 's/-.*//' "$LINUX/.git/base-version").patch
+	is_own_base || [ ! -e "$1/patches/$patch" ] || echo "$patch"
+}
+
 # What assemble() makes the tip from: one line that changes when any of it does.
 series_id() {
 	{
@@ -45,7 +54,8 @@ series_id() {
 		(cd "$1" && {
 			printf 'patches/%s\n' $(series_patches .)
 			series_files .
-			find patches -path "patches/base/*" -type f | sort
+			find patches -path "patches/base/*" -o -path "patches/resolved/*.patch" | sort |
+				while read -r f; do [ ! -f "$f" ] || echo "$f"; done
 		} | xargs -r -d '\n' sh -c 'sha256sum "$@" && stat -c %a "$@"' -)
 	} | sha256sum
 }
@@ -58,7 +68,8 @@ split_mails() {
 	local dir=$1 tmp=$2 patch
 
 	series_files "$dir" >"$tmp/whole"
-	for patch in $(series_patches "$dir"); do
+	mkdir -p "$tmp/resolved"
+	for patch in $(series_patches "$dir") $(port_patch "$dir"); do
 		[ -f "$dir/patches/$patch" ] || die "$patch is in the series, but not there"
 		gl mailinfo -b --encoding=UTF-8 "$tmp/$patch.body" "$tmp/$patch.diff" \
 			<"$dir/patches/$patch" >"$tmp/$patch.info"
@@ -328,7 +339,7 @@ commit_patch() {
 
 # stop_at TMP PATCH TIP: say why, and leave what lay_out_conflict() needs
 stop_at() {
-	sed "/^$2/!s|^|$2: |" "$1/stop" >&2
+	sed "\\|^$2|!s|^|$2: |" "$1/stop" >&2
 	printf '%s\n' "$2" "$3" "$(gl write-tree)" >"$1/state"
 	rm -f "$LINUX/.git/series-rejected"
 	[ ! -e "$1/rejected" ] || cp "$1/$2.diff" "$LINUX/.git/series-rejected"
@@ -349,7 +360,7 @@ assemble() {
 	whole_files_entering "$dir" "$tmp"
 	tip=$(gl rev-parse "${tip:-base}^{commit}")
 	gl read-tree "$tip"
-	for patch in $(series_patches "$dir"); do
+	for patch in $(series_patches "$dir") $(port_patch "$dir"); do
 		if [ -n "$after" ]; then
 			[ "$patch" != "$after" ] || after=
 			continue
