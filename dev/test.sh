@@ -41,7 +41,7 @@ open_jobserver() {
 
 # make may have set the pipe to not wait.
 take_token() {
-	until read -r -N 1 -t 5 token <&"$JOBSERVER"; do sleep 0.1; done
+	until read -r -N 1 -t 5 token <&"$JOBSERVER" 2>/dev/null; do sleep 0.1; done
 	trap 'printf %s "$token" >&"$JOBSERVER" || true' EXIT
 }
 

@@ -37,6 +37,9 @@ class Pools(dict):
         super().__init__(pools)
         self.merged = merged
 
+    def __missing__(self, name: str):
+        raise Missing(f"pool {name} in stats")
+
     def of(self, kind: str):
         """The pool that chunks of this type are in"""
         return self[self.merged.get(kind, kind)]

@@ -56,7 +56,7 @@ class Table:
             return
         first, last = values[0], values[-1]
         both = row.kind and first is not None and last is not None
-        ratio = f"{first / last:.2f}" if both and last else ""
+        ratio = f"{first / last:.2f}" if both and last and len(self.kernels) > 1 else ""
         cells = "".join(f" {'n/a' if v is None else v:>12}" for v in values)
         self.write(f"  {row.what:<42}{cells} {ratio:>8}".rstrip())
         if both and row.kind == LESS and first > last:
@@ -88,6 +88,8 @@ class Table:
                     self.callers(row)
                 case Row():
                     self.row(row)
+        if len(self.kernels) < 2:
+            return
         self.write(f"\nWhere {self.kernels[0].label} is worse than {self.kernels[-1].label}")
         for line in self.worse or ["nowhere, in what is counted here"]:
             self.write(f"  {line}")

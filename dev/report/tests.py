@@ -278,6 +278,8 @@ class Parsers(unittest.TestCase):
     def test_no_pools(self):
         with self.assertRaises(Missing):
             _ = pools.Pools({}, {}).used
+        with self.assertRaises(Missing):
+            _ = pools.Pools({"module_text": {}}, {"bpf": "module_text"})["bpf"]
 
     def test_blame(self):
         for stack, caller in ((" execmem_free+0x1 load_module+0x2", "execmem"),
@@ -339,6 +341,14 @@ class Tables(unittest.TestCase):
         self.assertIn("  Plums, bad: 3 against 2", lines)
         self.assertFalse(any("eaten" in line and "against" in line for line in lines))
         self.assertFalse(any("lost" in line for line in lines))
+
+
+    def test_one_kernel(self):
+        """There is nothing to compare it with"""
+        lines = []
+        Table([Kernel(Path("new"))], write=lines.append).print(
+            [Row("eaten", lambda k: 3, LESS)])
+        self.assertFalse(any("worse" in line or "1.00" in line for line in lines))
 
 
 class Recorded(unittest.TestCase):

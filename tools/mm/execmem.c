@@ -81,7 +81,7 @@ static const char *explain(int err)
 		return strerror(err);
 	if (!debugfs_is_mounted())
 		return "mount debugfs first: mount -t debugfs none " DEBUGFS;
-	return "not in this kernel, boot one with CONFIG_EXECMEM_STATS";
+	return "not in this kernel, it has no statistics of execmem";
 }
 
 static FILE *try_open(const char *name)
