@@ -17,7 +17,7 @@
  * @nr_chunks: chunks that are not free, so far
  * @nr_live: live chunks, so far
  * @nr_marked: live chunks that execmem_lookup() can find, so far
- * @last_seen: the chunk that was allocated last is in the tree
+ * @last_seen: the pool's last was seen, so far
  */
 struct execmem_check {
 	struct execmem_chunk *prev;
@@ -108,8 +108,8 @@ static int check_chunks(struct execmem_pool *pool, struct execmem_check *check)
 	if (last && last->start + last->size !=
 	    last->block->start + last->block->size)
 		return 1;
-	/* The hint of execmem_chunk_at() must not outlive its chunk. */
-	return pool->last && !check->last_seen ? 1 : 0;
+	/* I11: the hint of execmem_chunk_at() does not outlive its chunk. */
+	return pool->last && !check->last_seen ? 11 : 0;
 }
 
 /* I10: all live chunks are marked, and there are no other marks. */

@@ -11,7 +11,12 @@
  *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
- *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers
+ *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers;
+ *                       instantiates the trace points
+ *
+ * The trace points are in include/trace/events/execmem.h. The hooks and the
+ * table of an architecture are where it defines execmem_arch_setup(), on x86 in
+ * arch/x86/mm/execmem.c.
  *
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
@@ -111,7 +116,8 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @chunks: all chunks, free or not, by address; see I1
  * @last: the chunk that was allocated last, or %NULL if it is gone; a hint for
  *	execmem_chunk_at()
- * @nodes: descriptions of removed chunks, kept for the next allocations
+ * @nodes: descriptions of removed chunks of a shared pool, kept for the next
+ *	allocations
  * @nr_nodes: number of @nodes
  * @blocks: all blocks, oldest first
  * @spare: the block without chunks in use that is kept for the next allocation,

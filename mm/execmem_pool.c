@@ -45,15 +45,16 @@
  *   whole block. Types with a seal hook are an exception: their blocks are not
  *   huge, and a chunk is read-only from execmem_seal() until it is invalidated.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
+ * - I11: last of a pool is %NULL or one of its chunks.
  *
- * execmem_pool_check() verifies I1 to I7 and I10. It verifies I7 within one
+ * execmem_pool_check() verifies I1 to I7, I10 and I11. It verifies I7 within one
  * pool only. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
- * the largest free size. The lowest free chunk that is large enough, the chunk
- * at an address, and the neighbours of a chunk are found by one descent each. A
- * chunk is placed at the lowest address that fits, so that the blocks at the
- * high end become empty.
+ * the largest free size. The lowest free chunk that is large enough, and the
+ * chunk at an address, are found by one descent each. The neighbours of a chunk
+ * are found by rb_prev() and rb_next(). A chunk is placed at the lowest address
+ * that fits, so that the blocks at the high end become empty.
  *
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:
@@ -76,9 +77,10 @@
  * 3. lock of a pool, or the lock of the tree of blocks, but never both
  *
  * grow_lock
- *     Serializes adding blocks. Under it, memory is allocated and mapped, and
- *     permissions are changed. No text is patched, so the caller may hold
- *     text_mutex.
+ *     Serializes adding blocks to a shared pool. Under it, the memory of a block
+ *     is allocated and mapped, and gets its final permissions. No text is
+ *     patched, so the caller may hold text_mutex. Blocks are given back without
+ *     this lock.
  * lock
  *     Protects the chunks, the blocks and the counters of the pool. Nothing
  *     that sleeps, patches text or changes permissions is done under it.
@@ -86,7 +88,7 @@
  *     Serializes changes of the tree. It is taken and released in
  *     execmem_block_publish() and execmem_block_withdraw().
  *
- * The hooks for fill and free take text_mutex on some architectures, so callers
+ * The fill and invalidate hooks take text_mutex on some architectures, so callers
  * of execmem_fill() and execmem_free() must not hold it. execmem_free()
  * allocates nothing itself. However, giving back a block of base pages changes
  * permissions, which may split huge pages of the direct map. execmem_lookup()
@@ -174,7 +176,7 @@ static void put_node(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
 	lockdep_assert_held(&pool->lock);
 
-	/* Only take_chunk() uses them, and only shared pools need it. */
+	/* Only take_chunk() uses these, and it is called for shared pools only. */
 	if (pool->shared && pool->nr_nodes < ARRAY_SIZE(pool->nodes))
 		pool->nodes[pool->nr_nodes++] = chunk;
 	else

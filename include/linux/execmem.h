@@ -121,9 +121,10 @@ enum execmem_range_flags {
  *	allocation gets pages of its own with @pgprot, and the caller manages
  *	their permissions.
  * @flags:	options for memory allocations for this range
- * @mapto: with %EXECMEM_MERGE, the type whose pool to allocate from. The other
- *	members are then used only if huge pages are disabled: a type that has a
- *	@start is not merged in that case.
+ * @mapto: with %EXECMEM_MERGE, the type whose pool to allocate from. Of the
+ *	other members, only %EXECMEM_FLUSH_PREDICTORS in @flags is then used. If
+ *	huge pages are disabled, a type that has a @start is not merged, and all
+ *	its members are used.
  * @fill: write @len bytes from @src to @dst, which is in a live chunk that may
  *	be read-only. May sleep. Returns 0 or an error. If %NULL, memcpy() is
  *	used, so %EXECMEM_READONLY requires a function.
@@ -159,8 +160,8 @@ struct execmem_range {
  * struct execmem_info - architecture parameters for code allocations
  * @ranges: array of parameter sets defining architecture specific
  * parameters for executable memory allocations. Ranges that an architecture
- * does not initialize use the parameters of @EXECMEM_DEFAULT; for
- * %EXECMEM_MODULE_DATA with %PAGE_KERNEL and not shared. These are merged
+ * does not initialize use the parameters of @EXECMEM_DEFAULT, except that
+ * %EXECMEM_MODULE_DATA gets %PAGE_KERNEL and is not shared. These are merged
  * instead: %EXECMEM_BPF_CLASSIC into %EXECMEM_BPF, %EXECMEM_MODULE_INIT_TEXT
  * into %EXECMEM_MODULE_TEXT, and other module data into %EXECMEM_MODULE_DATA.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
@@ -243,7 +244,7 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  *	instructions of a fixed size may require @dst and @len to be multiples
  *	of that.
  * @src: what to write, in ordinary memory
- * @len: size in bytes; 0 writes nothing and is no error
+ * @len: size in bytes. 0 writes nothing, but @dst must still be valid.
  *
  * The write is neither atomic nor synchronized with execution. Make the code
  * reachable only afterwards, and change live code with the architecture's text
@@ -295,8 +296,8 @@ int execmem_seal(void *ptr);
  * ================== =====================================================
  * module text        synchronize_rcu() after the module left all lists
  * module data        the same
- * module init memory synchronize_rcu() in a work item, after the module's range
- *                    was reduced
+ * module init memory synchronize_rcu() in a work item, after it was removed from
+ *                    mod->mem[] and from the tree of modules
  * ITS thunks         as module text: only that module calls them
  * kprobes            for optimized kprobes, synchronize_rcu_tasks() first;
  *                    then synchronize_rcu()
@@ -304,10 +305,10 @@ int execmem_seal(void *ptr);
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
  * also classic       sleep, then a work item; seccomp counts users instead
- * BPF trampolines    first call_rcu_tasks_trace(), since programs in them can
- *                    sleep, or their reference count and call_rcu_tasks();
- *                    then call_rcu_tasks(), since tasks can be preempted in
- *                    them; then a work item
+ * BPF trampolines    if they call the traced function: call_rcu_tasks(), then
+ *                    their reference count; else call_rcu_tasks_trace(), since
+ *                    programs in them can sleep. After either, call_rcu_tasks(),
+ *                    since tasks can be preempted in them; then a work item
  * struct_ops images  both synchronize_rcu() and synchronize_rcu_tasks()
  * BPF dispatchers    never freed; synchronize_rcu() before a half is reused
  * ================== =====================================================

@@ -307,7 +307,7 @@ bool model_validate(void)
 		if (!is_merged(i))
 			broken = execmem_pool_check(model.pools[i].pool);
 	if (!EXPECT(!broken))
-		printf("  invariant I%d is broken\n", broken);
+		printf("  invariant I%d is violated\n", broken);
 	return !broken;
 }
 

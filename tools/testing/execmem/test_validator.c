@@ -106,7 +106,7 @@ static void test_validator_sees_stale_hint(void)
 
 	start();
 	EXPECT(pool->last);
-	DAMAGE(pool->last, &gone, 1);
+	DAMAGE(pool->last, &gone, 11);
 	finish();
 }
 
