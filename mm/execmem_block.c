@@ -11,6 +11,7 @@
  * This file uses only the constant members of a pool.
  */
 
+#include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/pgtable.h>
 #include <linux/set_memory.h>
