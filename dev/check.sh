@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/series.sh"
 . "$DEV/kernel.sh"
 
-READING="version apply owned whole edits size refresh export selftest checkpatch kerneldoc mutants"
+READING="version apply owned whole edits size refresh export selftest checkpatch spelling kerneldoc mutants"
 COMPILING="spdx build warnings"
 CHECK=$BUILD/check			# worktree that the gates move through the series
 
@@ -167,7 +167,7 @@ gate_checkpatch() {
 		case $p in *cover-letter*) continue ;; esac
 		# GIT_DIR: in a git tree it calls scripts/spdxcheck.py for each new
 		# file, which takes longer than the rest, and is a gate of its own.
-		(cd "$LINUX" && GIT_DIR=/nonexistent perl scripts/checkpatch.pl --strict --codespell --no-signoff --terse \
+		(cd "$LINUX" && GIT_DIR=/nonexistent perl scripts/checkpatch.pl --strict --no-signoff --terse \
 			--showfile --show-types --no-summary "$p") >"$scratch/cp" 2>&1 && rc=0 || rc=$?
 		[ $rc = 0 ] || grep -qE '(ERROR|WARNING|CHECK):' "$scratch/cp" || { cat "$scratch/cp"; bad=1; }
 		while IFS= read -r line; do
@@ -195,6 +195,22 @@ waived() {
 		fi
 	done < <(grep -v -e '^#' -e '^$' "$3")
 	return 1
+}
+
+# Words that codespell knows to be misspelled, in messages and in lines that are added.
+# (checkpatch --codespell compiles the same dictionary into one pattern for each patch,
+# which takes longer than all its other checks.)
+gate_spelling() {
+	local tip p
+
+	tip=$(known_tip "$1")
+	[ "$tip" != "$(gl rev-parse base)" ] || return 0
+	export_series "$1" "$tip" "$scratch/spelling.mails"
+	mkdir "$scratch/spelling"
+	for p in "$scratch/spelling.mails/"*.patch; do
+		sed -n '/^diff --git/,$!p; /^diff --git/,${/^+/p}' "$p" >"$scratch/spelling/${p##*/}"
+	done
+	(cd "$scratch/spelling" && /usr/bin/codespell --quiet-level 2 .) 2>&1
 }
 
 gate_kerneldoc() {
