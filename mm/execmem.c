@@ -337,7 +337,7 @@ static void __init __execmem_init(void)
 	if (IS_ENABLED(CONFIG_MMU) && !execmem_validate(info))
 		return;
 
-	execmem_pools_init();
+	execmem_chunks_init();
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
 		execmem_pool_init(&execmem_pools[i], type_names[i], i,
 				  &info->ranges[i]);

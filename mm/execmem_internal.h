@@ -8,6 +8,7 @@
  *   execmem_shrinker.c  gives back spare blocks when memory is short
  *   execmem.c           API, table of types, boot parameters
  *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
+ *   execmem_chunk.c     keeps the chunks of a pool in a tree
  *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
@@ -21,8 +22,8 @@
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
  * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
- * execmem_check.c and execmem_lookup.c in user space, with its own version of
- * execmem_kernel.h.
+ * execmem_chunk.c, execmem_check.c and execmem_lookup.c in user space, with its
+ * own version of execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
@@ -278,7 +279,27 @@ static inline unsigned long execmem_part_end(struct execmem_map *map,
 		   execmem_part_start(map, part + 1));
 }
 
-/* === Small parts of a pool, for execmem_pool.c and execmem_check.c ======== */
+/**
+ * struct execmem_request - parameters of one allocation
+ * @type: what the memory is used for
+ * @caller: return address of the caller, for debugging
+ * @size: size in bytes, rounded up to the pool's unit
+ * @align: alignment in bytes, not less than the pool's unit
+ * @nodes: chunk descriptions that were allocated before locks were taken
+ * @nr_nodes: number of @nodes that are not used yet
+ *
+ * Local to the task that allocates.
+ */
+struct execmem_request {
+	enum execmem_type type;
+	void *caller;
+	size_t size;
+	size_t align;
+	struct execmem_chunk *nodes[3];
+	unsigned int nr_nodes;
+};
+
+/* === Small parts of a pool, for several files ============================= */
 
 /* Size in bytes of the unit that a pool cuts its blocks into */
 static inline size_t execmem_unit(struct execmem_pool *pool)
@@ -361,7 +382,6 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 
 /* === mm/execmem_pool.c: blocks cut into chunks ============================ */
 
-void execmem_pools_init(void);
 void execmem_pool_init(struct execmem_pool *pool, const char *name,
 		       enum execmem_type type, const struct execmem_range *range);
 void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
@@ -377,6 +397,26 @@ size_t execmem_pool_max_free(struct execmem_pool *pool);
 size_t execmem_pool_largest_free(struct execmem_pool *pool);
 bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
 		       struct execmem_chunk *copy);
+
+/* === mm/execmem_chunk.c: the tree of chunks =============================== */
+
+void execmem_chunks_init(void);
+bool execmem_nodes_reserve(struct execmem_request *req, unsigned int nr);
+void execmem_nodes_release(struct execmem_request *req);
+void execmem_nodes_drop(struct execmem_pool *pool);
+struct execmem_chunk *execmem_chunk_find(struct execmem_pool *pool,
+					 struct execmem_request *req);
+struct execmem_chunk *execmem_chunk_add(struct execmem_pool *pool,
+					struct execmem_block *block,
+					struct execmem_request *req);
+void execmem_chunk_remove(struct execmem_pool *pool,
+			  struct execmem_chunk *chunk);
+struct execmem_chunk *execmem_chunk_claim(struct execmem_pool *pool,
+					  struct execmem_chunk *chunk,
+					  size_t offset,
+					  struct execmem_request *req);
+struct execmem_chunk *execmem_chunk_free(struct execmem_pool *pool,
+					 struct execmem_chunk *chunk);
 
 /* === mm/execmem_block.c: pages and permissions ============================ */
 

@@ -103,8 +103,6 @@
 
 #include "execmem_internal.h"
 
-static struct kmem_cache *chunk_cache __ro_after_init;
-
 /*
  * Each free of a chunk and each new block gets a sequence number, in all pools
  * together. last_seq is the latest number. flushed_seq is what last_seq was
@@ -116,346 +114,6 @@ static atomic64_t flushed_seq = ATOMIC64_INIT(0);
 
 DEFINE_STATIC_CALL_NULL(execmem_pred_flush, execmem_pred_flush);
 DEFINE_STATIC_KEY_FALSE(execmem_pred_flush_enabled);
-
-/**
- * struct execmem_request - parameters of one allocation
- * @type: what the memory is used for
- * @caller: return address of the caller, for debugging
- * @size: size in bytes, rounded up to the pool's unit
- * @align: alignment in bytes, not less than the pool's unit
- * @nodes: chunk descriptions that were allocated before locks were taken
- * @nr_nodes: number of @nodes that are not used yet
- *
- * Local to the task that allocates.
- */
-struct execmem_request {
-	enum execmem_type type;
-	void *caller;
-	size_t size;
-	size_t align;
-	struct execmem_chunk *nodes[3];
-	unsigned int nr_nodes;
-};
-
-/* === Nodes ================================================================ */
-
-/*
- * Allocate descriptions of chunks before the pool's lock is taken. A pool keeps
- * a few descriptions of removed chunks, so most requests need none from slab.
- */
-static bool reserve_nodes(struct execmem_request *req, unsigned int nr)
-{
-	while (req->nr_nodes < nr) {
-		struct execmem_chunk *chunk;
-
-		chunk = kmem_cache_alloc(chunk_cache, GFP_KERNEL);
-		if (!chunk)
-			return false;
-		req->nodes[req->nr_nodes++] = chunk;
-	}
-	return true;
-}
-
-static void release_nodes(struct execmem_request *req)
-{
-	while (req->nr_nodes)
-		kmem_cache_free(chunk_cache, req->nodes[--req->nr_nodes]);
-}
-
-static struct execmem_chunk *get_node(struct execmem_pool *pool,
-				      struct execmem_request *req)
-{
-	lockdep_assert_held(&pool->lock);
-
-	if (req->nr_nodes)
-		return req->nodes[--req->nr_nodes];
-	return pool->nodes[--pool->nr_nodes];
-}
-
-static void put_node(struct execmem_pool *pool, struct execmem_chunk *chunk)
-{
-	lockdep_assert_held(&pool->lock);
-
-	/* Only take_chunk() uses these, and it is called for shared pools only. */
-	if (pool->shared && pool->nr_nodes < ARRAY_SIZE(pool->nodes))
-		pool->nodes[pool->nr_nodes++] = chunk;
-	else
-		kmem_cache_free(chunk_cache, chunk);
-}
-
-/* Free the spare descriptions of a pool that has no blocks left. */
-static void drop_nodes(struct execmem_pool *pool)
-{
-	lockdep_assert_held(&pool->lock);
-
-	while (pool->nr_nodes)
-		kmem_cache_free(chunk_cache, pool->nodes[--pool->nr_nodes]);
-}
-
-/* === Chunks =============================================================== */
-
-RB_DECLARE_CALLBACKS_MAX(static, chunk_augment, struct execmem_chunk, node,
-			 size_t, max_free, execmem_free_size)
-
-static struct execmem_chunk *live_chunk_at(struct execmem_pool *pool,
-					   unsigned long addr)
-{
-	struct execmem_chunk *chunk = execmem_chunk_at(pool, addr);
-
-	return chunk && execmem_is_live(chunk) ? chunk : NULL;
-}
-
-/* Find the live chunk that begins at @addr. */
-static struct execmem_chunk *live_chunk_from(struct execmem_pool *pool,
-					     unsigned long addr)
-{
-	struct execmem_chunk *chunk = live_chunk_at(pool, addr);
-
-	return chunk && chunk->start == addr ? chunk : NULL;
-}
-
-/* Does the request fit into a free chunk, at an address with its alignment? */
-static bool chunk_fits(struct execmem_chunk *chunk, struct execmem_request *req)
-{
-	size_t skip = ALIGN(chunk->start, req->align) - chunk->start;
-
-	return chunk->size >= req->size && chunk->size - req->size >= skip;
-}
-
-/* The lowest free chunk of at least @size bytes; there is one below @node. */
-static struct execmem_chunk *lowest_large(struct rb_node *node, size_t size)
-{
-	for (;;) {
-		execmem_count_visit();
-		if (execmem_max_free(node->rb_left) >= size)
-			node = node->rb_left;
-		else if (execmem_free_size(execmem_to_chunk(node)) >= size)
-			return execmem_to_chunk(node);
-		else
-			node = node->rb_right;
-	}
-}
-
-/* The next free chunk of at least @size bytes after @chunk, or %NULL */
-static struct execmem_chunk *next_large(struct execmem_chunk *chunk, size_t size)
-{
-	struct rb_node *node = &chunk->node, *parent;
-
-	if (execmem_max_free(node->rb_right) >= size)
-		return lowest_large(node->rb_right, size);
-	for (parent = rb_parent(node); parent; parent = rb_parent(node)) {
-		execmem_count_visit();
-		if (node == parent->rb_left) {
-			if (execmem_free_size(execmem_to_chunk(parent)) >= size)
-				return execmem_to_chunk(parent);
-			if (execmem_max_free(parent->rb_right) >= size)
-				return lowest_large(parent->rb_right, size);
-		}
-		node = parent;
-	}
-	return NULL;
-}
-
-/*
- * Find the free chunk with the lowest address that the request fits into. All
- * chunks begin at multiples of the unit. If the request needs no larger
- * alignment, it fits into the first chunk that is large enough. Otherwise,
- * which is rare, some large chunks are visited that it does not fit into.
- */
-static struct execmem_chunk *find_free(struct execmem_pool *pool,
-				       struct execmem_request *req)
-{
-	struct rb_node *root = pool->chunks.rb_node;
-	struct execmem_chunk *chunk;
-
-	lockdep_assert_held(&pool->lock);
-
-	if (execmem_max_free(root) < req->size)
-		return NULL;
-	chunk = lowest_large(root, req->size);
-	while (chunk && !chunk_fits(chunk, req))
-		chunk = next_large(chunk, req->size);
-	return chunk;
-}
-
-/* Update max_free after the size or the state of a chunk changed. */
-static void update_max_free(struct execmem_chunk *chunk)
-{
-	chunk_augment.propagate(&chunk->node, NULL);
-}
-
-/* Add a chunk to the tree as the child of @parent that @link points to. */
-static void link_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
-		       struct rb_node *parent, struct rb_node **link)
-{
-	chunk->max_free = execmem_free_size(chunk);
-	rb_link_node(&chunk->node, parent, link);
-	/* Rebalancing copies max_free between nodes, so update it first. */
-	chunk_augment.propagate(parent, NULL);
-	rb_insert_augmented(&chunk->node, &pool->chunks, &chunk_augment);
-}
-
-/* Add the only chunk of a new block to the tree. */
-static void insert_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
-{
-	struct rb_node **link = &pool->chunks.rb_node, *parent = NULL;
-
-	lockdep_assert_held(&pool->lock);
-
-	while (*link) {
-		execmem_count_visit();
-		parent = *link;
-		link = chunk->start < execmem_to_chunk(parent)->start ?
-			&parent->rb_left : &parent->rb_right;
-	}
-	link_chunk(pool, chunk, parent, link);
-}
-
-/*
- * Insert @chunk right before @next. No search from the root is needed: it
- * becomes the rightmost node in the left subtree of @next.
- */
-static void insert_before(struct execmem_pool *pool, struct execmem_chunk *chunk,
-			  struct execmem_chunk *next)
-{
-	struct rb_node *parent = &next->node;
-	struct rb_node **link = &parent->rb_left;
-
-	while (*link) {
-		execmem_count_visit();
-		parent = *link;
-		link = &parent->rb_right;
-	}
-	link_chunk(pool, chunk, parent, link);
-}
-
-/* Remove a chunk from the tree and update max_free of its ancestors. */
-static void remove_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
-{
-	if (pool->last == chunk)
-		pool->last = NULL;
-	rb_erase_augmented(&chunk->node, &pool->chunks, &chunk_augment);
-	put_node(pool, chunk);
-}
-
-/*
- * Cut the first @size bytes off a free chunk and return them as a new chunk in
- * @state. The free chunk keeps its node and moves up in memory, which does not
- * change its place in the tree. If the new chunk is in use, it adds nothing to
- * max_free of its ancestors, so only one update goes up the tree.
- */
-static struct execmem_chunk *cut_chunk(struct execmem_pool *pool,
-				       struct execmem_chunk *chunk, size_t size,
-				       enum execmem_state state,
-				       struct execmem_request *req)
-{
-	struct execmem_chunk *front = get_node(pool, req);
-
-	*front = (struct execmem_chunk) {
-		.start = chunk->start,
-		.size = size,
-		.block = chunk->block,
-		.state = state,
-		.seq = chunk->seq,
-	};
-	chunk->start += size;
-	chunk->size -= size;
-	update_max_free(chunk);
-	insert_before(pool, front, chunk);
-	return front;
-}
-
-/* Hand out @req->size bytes of a free chunk, @offset bytes after its start. */
-static struct execmem_chunk *claim_chunk(struct execmem_pool *pool,
-					 struct execmem_chunk *chunk,
-					 size_t offset, struct execmem_request *req)
-{
-	lockdep_assert_held(&pool->lock);
-
-	if (offset)
-		cut_chunk(pool, chunk, offset, EXECMEM_FREE, req);
-	if (chunk->size > req->size) {
-		chunk = cut_chunk(pool, chunk, req->size, EXECMEM_OPEN, req);
-	} else {
-		chunk->state = EXECMEM_OPEN;
-		update_max_free(chunk);
-	}
-	chunk->type = req->type;
-	chunk->caller = req->caller;
-	chunk->fills = 0;
-	execmem_mark_live(chunk);
-	pool->last = chunk;
-
-	chunk->block->used += chunk->size;
-	if (pool->spare == chunk->block)
-		pool->spare = NULL;
-	pool->used += chunk->size;
-	pool->nr_chunks++;
-	pool->stats.allocs++;
-	return chunk;
-}
-
-/*
- * The chunk of @node if it can be merged with @chunk, or %NULL. Chunks of
- * different blocks are not merged, even if they are adjacent.
- */
-static struct execmem_chunk *free_neighbour(struct execmem_chunk *chunk,
-					    struct rb_node *node)
-{
-	if (!node || execmem_to_chunk(node)->state != EXECMEM_FREE ||
-	    execmem_to_chunk(node)->block != chunk->block)
-		return NULL;
-	return execmem_to_chunk(node);
-}
-
-/*
- * Merge @chunk, which is not free yet, with its free neighbours, of which there
- * is at least one. Returns the chunk that is left. The caller updates max_free.
- */
-static struct execmem_chunk *merge_chunk(struct execmem_pool *pool,
-					 struct execmem_chunk *chunk,
-					 struct execmem_chunk *prev,
-					 struct execmem_chunk *next)
-{
-	struct execmem_chunk *merged = prev ?: next;
-	unsigned long start = merged == next ? chunk->start : prev->start;
-	size_t size = merged->size + chunk->size;
-
-	remove_chunk(pool, chunk);
-	if (prev && next) {
-		size += next->size;
-		remove_chunk(pool, next);
-	}
-	merged->start = start;
-	merged->size = size;
-	return merged;
-}
-
-/*
- * Mark an invalidated chunk as free, and merge it with free neighbours. Returns
- * the free chunk that it is now a part of.
- */
-static struct execmem_chunk *free_chunk(struct execmem_pool *pool,
-					struct execmem_chunk *chunk)
-{
-	struct execmem_chunk *next = free_neighbour(chunk, rb_next(&chunk->node));
-	struct execmem_chunk *prev = free_neighbour(chunk, rb_prev(&chunk->node));
-
-	lockdep_assert_held(&pool->lock);
-
-	chunk->block->used -= chunk->size;
-	pool->used -= chunk->size;
-	pool->nr_chunks--;
-	pool->stats.frees++;
-
-	if (prev || next)
-		chunk = merge_chunk(pool, chunk, prev, next);
-	chunk->state = EXECMEM_FREE;
-	/* This number is larger than those of the chunks that were merged. */
-	chunk->seq = atomic64_inc_return(&last_seq);
-	update_max_free(chunk);
-	return chunk;
-}
 
 /* === Blocks =============================================================== */
 
@@ -506,22 +164,16 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 					  struct execmem_block *block,
 					  struct execmem_request *req)
 {
-	struct execmem_chunk *chunk = get_node(pool, req);
+	struct execmem_chunk *chunk;
 
 	lockdep_assert_held(&pool->lock);
 
+	chunk = execmem_chunk_add(pool, block, req);
 	/*
 	 * Other code may have been at these addresses before they were mapped,
 	 * so count this like a free.
 	 */
-	*chunk = (struct execmem_chunk) {
-		.start = block->start,
-		.size = block->size,
-		.block = block,
-		.state = EXECMEM_FREE,
-		.seq = atomic64_inc_return(&last_seq),
-	};
-	insert_chunk(pool, chunk);
+	chunk->seq = atomic64_inc_return(&last_seq);
 	list_add_tail(&block->list, &pool->blocks);
 	pool->nr_blocks++;
 	pool->nr_huge += block->huge;
@@ -541,7 +193,7 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 
 	lockdep_assert_held(&pool->lock);
 
-	remove_chunk(pool, chunk);
+	execmem_chunk_remove(pool, chunk);
 	list_move(&block->list, unused);
 	if (pool->spare == block)
 		pool->spare = NULL;
@@ -550,7 +202,7 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	pool->reserved -= block->size;
 	pool->stats.shrunk++;
 	if (!pool->nr_blocks)
-		drop_nodes(pool);
+		execmem_nodes_drop(pool);
 }
 
 /*
@@ -594,10 +246,11 @@ static bool try_to_take_chunk(struct execmem_pool *pool,
 
 	if (req->nr_nodes + pool->nr_nodes < nr_nodes)
 		return false;
-	chunk = find_free(pool, req);
+	chunk = execmem_chunk_find(pool, req);
 	if (chunk)
-		chunk = claim_chunk(pool, chunk, ALIGN(chunk->start, req->align) -
-				    chunk->start, req);
+		chunk = execmem_chunk_claim(pool, chunk,
+					    ALIGN(chunk->start, req->align) -
+					    chunk->start, req);
 	*taken = chunk;
 	return true;
 }
@@ -615,7 +268,7 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 		spin_lock(&pool->lock);
 		done = try_to_take_chunk(pool, req, nr_nodes, &chunk);
 		spin_unlock(&pool->lock);
-	} while (!done && reserve_nodes(req, nr_nodes));
+	} while (!done && execmem_nodes_reserve(req, nr_nodes));
 	return chunk;
 }
 
@@ -650,7 +303,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 	 * For the part before the chunk, the chunk itself, and the rest. In a pool
 	 * that is not shared, the chunk is the whole block.
 	 */
-	if (!reserve_nodes(req, pool->shared ? 3 : 1))
+	if (!execmem_nodes_reserve(req, pool->shared ? 3 : 1))
 		return NULL;
 	block = create_block(pool, req);
 	if (!block)
@@ -658,7 +311,7 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 
 	spin_lock(&pool->lock);
 	chunk = attach_block(pool, block, req);
-	chunk = claim_chunk(pool, chunk, first_offset(block, req), req);
+	chunk = execmem_chunk_claim(pool, chunk, first_offset(block, req), req);
 	spin_unlock(&pool->lock);
 	return chunk;
 }
@@ -754,7 +407,7 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 	/* If the range is the whole address space, rounding up can overflow. */
 	chunk = size_is_too_large(pool->range, size) || req.size < size ? NULL :
 		alloc_chunk(pool, &req);
-	release_nodes(&req);
+	execmem_nodes_release(&req);
 	if (!chunk) {
 		count_failure(pool);
 		trace_execmem_alloc(type, 0, size, caller, false);
@@ -793,6 +446,23 @@ void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 }
 
 /* === Fill and free ======================================================== */
+
+static struct execmem_chunk *live_chunk_at(struct execmem_pool *pool,
+					   unsigned long addr)
+{
+	struct execmem_chunk *chunk = execmem_chunk_at(pool, addr);
+
+	return chunk && execmem_is_live(chunk) ? chunk : NULL;
+}
+
+/* Find the live chunk that begins at @addr. */
+static struct execmem_chunk *live_chunk_from(struct execmem_pool *pool,
+					     unsigned long addr)
+{
+	struct execmem_chunk *chunk = live_chunk_at(pool, addr);
+
+	return chunk && chunk->start == addr ? chunk : NULL;
+}
 
 static int fill_memory(const struct execmem_range *range, void *dst,
 		       const void *src, size_t len)
@@ -860,7 +530,9 @@ static void reclaim_chunk(struct execmem_pool *pool,
 
 	execmem_debug_free_end(chunk);
 	spin_lock(&pool->lock);
-	chunk = free_chunk(pool, chunk);
+	chunk = execmem_chunk_free(pool, chunk);
+	/* This number is larger than those of the chunks that were merged. */
+	chunk->seq = atomic64_inc_return(&last_seq);
 	detach_unused(pool, chunk, &unused);
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
@@ -1059,16 +731,6 @@ bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
 		*copy = *execmem_to_chunk(found);
 	spin_unlock(&pool->lock);
 	return found;
-}
-
-/**
- * execmem_pools_init - create the slab cache that all pools use
- *
- * Context: Called once at boot, before a pool is used.
- */
-void __init execmem_pools_init(void)
-{
-	chunk_cache = KMEM_CACHE(execmem_chunk, SLAB_PANIC | SLAB_NOLEAKTRACE);
 }
 
 /**
