@@ -45,7 +45,7 @@
  *   whole block. Types with a seal hook are an exception: their blocks are not
  *   huge, and a chunk is read-only from execmem_seal() until it is invalidated.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
- * - I11: last of a pool is %NULL or one of its chunks.
+ * - I11: The member last of a pool is %NULL or one of the pool's chunks.
  *
  * execmem_pool_check() verifies I1 to I7, I10 and I11. It verifies I7 within one
  * pool only. The KUnit suite verifies I8 and I9.
