@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Repository -> commits; sourced by series.sh.  Works on objects and an index of
-# its own: neither the repository nor the files of build/linux change.
+# Makes commits of the patches and whole files in the repository; sourced by series.sh.
+# It uses git objects and an index of its own.  Neither the repository nor the files of
+# build/linux change.
 #
-# On the base that the series was made for, every hunk applies at its line.  On
-# another base a patch may move or be merged three-way; a note says so.
+# On the base that the series was made for, every hunk must apply at its line.  On
+# another base, a hunk may apply at another line, or a patch may be merged three-way; a
+# note says so.
 #
-# Some whole files exist in the base, too.  For these, patches/base/FILE.diff has
-# what the series changes in FILE on the base that it was made for: reversed on
-# our file it gives the file of that base, whose blob id is in its "index" line.
-# With that, our file is merged three-way with the file of another base, so that
-# nothing that changed there is lost.
+# Some whole files exist in the base, too.  For these, patches/base/FILE.diff records
+# what the series changes in FILE, on the base that the series was made for.  Reverting
+# that diff on our file gives the file of that base; its blob id is in the "index" line.
+# With that as the common ancestor, our file is merged three-way with the file of another
+# base, so that no change of that base is lost.
 #
-# A conflict stops at its patch; see "conflicts" in series.sh for how it goes on.
+# If there is a conflict, assembling stops at that patch.  "conflicts" in series.sh says
+# how it continues.
 # shellcheck shell=bash
 
 # --- the repository ------------------------------------------------------------
@@ -19,7 +22,7 @@
 series_patches() { sed -n '/^[^#[:space:]]/p' "$1/patches/series"; }
 series_files() { sed -n 's/^#files://p' "$1/patches/series" | tr -s ' \t' '\n' | sed '/^$/d'; }
 
-# files_of DIR PATCH: the whole files that enter with it
+# files_of DIR PATCH: print the whole files that enter with the patch
 files_of() {
 	awk -v p="$2" '/^[^#[:space:]]/ { on = $1 == p }
 		on && sub(/^#files:/, "") { for (i = 1; i <= NF; i++) print $i }' "$1/patches/series"
@@ -28,17 +31,17 @@ files_of() {
 # The files that a patch or diff changes
 patch_paths() { sed -n 's|^diff --git a/.* b/||p' "$1"; }
 
-# The blob in the base that a whole file was written against; empty if none
+# The blob in the base that a whole file was written against; empty if there is none
 recorded_blob() {
 	[ ! -e "$1/patches/base/$2.diff" ] ||
 		sed -n '/^index /{s/^index \([0-9a-f]*\)\.\..*/\1/p;q}' "$1/patches/base/$2.diff"
 }
 
-# On the base that the series was made for nothing may move.
+# Is this the base that the series was made for?  Every hunk must apply at its line then.
 is_own_base() { [ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ]; }
 
-# port_patch DIR: what this base needs beyond the series, as an API that it lacks, in a
-# patch after all others, patches/resolved/VERSION.patch
+# port_patch DIR: print the patch for what this base needs beyond the series, for example
+# because it lacks an API.  It is patches/resolved/VERSION.patch, applied after all others.
 port_patch() {
 	local patch
 
@@ -46,7 +49,7 @@ port_patch() {
 	is_own_base || [ ! -e "$1/patches/$patch" ] || echo "$patch"
 }
 
-# What assemble() makes the tip from: one line that changes when any of it does.
+# A checksum of everything that determines the commits that assemble() makes
 series_id() {
 	{
 		gl rev-parse base
@@ -62,8 +65,8 @@ series_id() {
 
 # --- patches and whole files as they are in the repository ------------------------
 
-# split_mails DIR TMP: each patch as NAME.info, NAME.body and NAME.diff, and the
-# whole files that are changed in it in NAME.hunks
+# split_mails DIR TMP: split each patch into NAME.info, NAME.body and NAME.diff.
+# NAME.hunks lists the whole files that the patch changes.
 split_mails() {
 	local dir=$1 tmp=$2 patch
 
@@ -77,7 +80,7 @@ split_mails() {
 	done
 }
 
-# A file that is not there yet cannot be changed, nor one that enters just then.
+# A patch must not change a whole file that enters later, or with the same patch.
 check_order() {
 	local dir=$1 tmp=$2 patch early
 
@@ -89,8 +92,8 @@ check_order() {
 	done
 }
 
-# apply_exactly DIFF MESSAGE [ARGUMENT...]: to the index.  git has no fuzz, and
-# an offset is one change too many already.
+# apply_exactly DIFF MESSAGE [ARGUMENT...]: apply to the index.  git does not allow fuzz;
+# an offset is an error here, too.
 apply_exactly() {
 	local log=$1.log
 
@@ -99,7 +102,7 @@ apply_exactly() {
 	! grep -E 'offset|fuzz' "$log" >&2 || die "$2 without an offset"
 }
 
-# One line for update-index
+# stage_whole_file DIR FILE: print a line for update-index
 stage_whole_file() {
 	local mode=100644
 
@@ -108,8 +111,9 @@ stage_whole_file() {
 	printf '%s %s\t%s\n' $mode "$(gl hash-object -w --no-filters "$1/$2")" "$2"
 }
 
-# Whole files as they enter, as lines for update-index, into TMP/entering: the
-# final form, from which the hunks of the later patches are taken back.
+# whole_files_entering DIR TMP: write the whole files, as they enter the series, to
+# TMP/entering, as lines for update-index.  Their final form is in the repository; the
+# hunks of later patches are reverted.
 whole_files_entering() {
 	local dir=$1 tmp=$2 patch file
 
@@ -143,7 +147,7 @@ moved_files() {
 			printf "%s%s%s", (i > 1 ? ", " : ""), order[i], by[order[i]] }' "$1"
 }
 
-# rejected_hunks LOG DIFF: one line each; git says where the hunk was to go
+# rejected_hunks LOG DIFF: print a line for each rejected hunk, with its place
 rejected_hunks() {
 	local file line
 
@@ -159,21 +163,21 @@ rejected_hunks() {
 	done
 }
 
-# The objects of the tree that the series was made in, when this is another one
+# The git objects of build/linux, if this is the tree of another base
 other_objects() {
 	[ "$LINUX" = "$ROOT/build/linux" ] || [ ! -d "$ROOT/build/linux/.git/objects" ] ||
 		echo "$ROOT/build/linux/.git/objects"
 }
 
-# conflict_key FILE MERGED: what is between markers, whatever the lines around it
+# conflict_key FILE MERGED: checksum of what is between conflict markers, and of nothing else
 conflict_key() {
 	{ echo "$1"; sed -n '/^<<<<<<< /,/^>>>>>>> /p' "$2"; } | sha256sum | cut -c 1-12
 }
 
 conflict_lines() { awk '/^<<<<<<< / { printf "%s%d", sep, NR; sep = ", " }' "$1"; }
 
-# resolve DIR TMP FILE MERGED: print the blob of what was recorded for this conflict:
-# patches/resolved/*-KEY.diff leads from the file with markers to the one without.
+# resolve DIR TMP FILE MERGED: print the blob with the recorded resolution of this
+# conflict.  patches/resolved/*-KEY.diff changes the file with markers into the resolved one.
 resolve() {
 	local dir=$1 blob record
 
@@ -187,8 +191,8 @@ resolve() {
 	gl ls-files -s | cut -d ' ' -f 2
 }
 
-# settle_merge DIR TMP FILE MERGED PATCH: print the blob of MERGED, with a resolution
-# that was recorded, or with conflict markers that are told in TMP/stop
+# settle_merge DIR TMP FILE MERGED PATCH: print the blob of MERGED, with the recorded
+# resolution.  If there is none, it has conflict markers, which TMP/stop names.
 settle_merge() {
 	local lines blob
 
@@ -202,9 +206,9 @@ settle_merge() {
 	gl hash-object -w --no-filters "$4"
 }
 
-# three_way DIR TMP PATCH: a patch names the blobs that it was made from.  When they
-# are there, git can merge what does not apply.  Some may only be among the objects of
-# another tree; what comes from there is written here, too.
+# three_way DIR TMP PATCH: merge a patch that does not apply.  A patch names the blobs that
+# it was made from, and git can merge three-way if it has them.  Some may be only among
+# the objects of build/linux; the results are written to this tree.
 three_way() {
 	local dir=$1 tmp=$2 diff=$2/$3.diff file mode blob stage objects stages
 
@@ -231,7 +235,7 @@ three_way() {
 	gl update-index --index-info <"$tmp/settled"
 }
 
-# apply_patch DIR TMP PATCH: to the index; what cannot be applied is told in TMP/stop.
+# apply_patch DIR TMP PATCH: apply to the index; TMP/stop names what cannot be applied
 apply_patch() {
 	local tmp=$2 patch=$3 diff=$2/$3.diff moved
 
@@ -250,7 +254,7 @@ apply_patch() {
 	fi
 }
 
-# ancestor DIR TMP FILE: the blob of the base that our file was written against
+# ancestor DIR TMP FILE: print the blob of the base that our file was written against
 ancestor() {
 	local want id
 
@@ -266,7 +270,7 @@ ancestor() {
 	echo "$id"
 }
 
-# said_lines A B: what changed between two blobs, in one line
+# said_lines A B: print in one line what changed between two blobs
 said_lines() {
 	local lines count
 
@@ -276,8 +280,8 @@ said_lines() {
 	[ "$count" -le 3 ] || echo "and $((count - 3)) more: git diff ${1:0:12} ${2:0:12}"
 }
 
-# merge_whole_file DIR TMP FILE BLOB PATCH: print the blob that has what changed in the
-# base, too.  A conflict is told in TMP/stop, and has markers in that blob.
+# merge_whole_file DIR TMP FILE BLOB PATCH: print the blob that also has what changed in
+# the base.  If there is a conflict, TMP/stop names it and the blob has markers.
 merge_whole_file() {
 	local dir=$1 tmp=$2 file=$3 ours=$4 old new
 
@@ -306,7 +310,7 @@ merge_whole_file() {
 	settle_merge "$dir" "$tmp" "$file" "$tmp/merged" "$5"
 }
 
-# enter_whole_files DIR TMP PATCH: into the index
+# enter_whole_files DIR TMP PATCH: put the whole files of the patch into the index
 enter_whole_files() {
 	local dir=$1 tmp=$2 mode blob stage file
 
@@ -327,7 +331,7 @@ commit_as() {
 		"${@:4}"
 }
 
-# commit_patch TMP PATCH PARENT: print the commit of the index
+# commit_patch TMP PATCH PARENT: commit the index and print the commit
 commit_patch() {
 	local tmp=$1 patch=$2
 
@@ -337,7 +341,7 @@ commit_patch() {
 		commit-tree "$(gl write-tree)" -p "$3" -F "$tmp/message"
 }
 
-# stop_at TMP PATCH TIP: say why, and leave what lay_out_conflict() needs
+# stop_at TMP PATCH TIP: print why assembling stops, and save what lay_out_conflict() needs
 stop_at() {
 	sed "\\|^$2|!s|^|$2: |" "$1/stop" >&2
 	printf '%s\n' "$2" "$3" "$(gl write-tree)" >"$1/state"
@@ -347,7 +351,8 @@ stop_at() {
 	exit 1
 }
 
-# assemble DIR [PATCH TIP]: print the tip; with PATCH the patches after it onto TIP.
+# assemble DIR [PATCH TIP]: make all commits and print the last one.  With PATCH, make
+# only those of the patches after it, on top of TIP.
 assemble() {
 	local dir=$1 after=${2:-} tip=${3:-} patch tmp exact=''
 
@@ -373,19 +378,19 @@ assemble() {
 	echo "$tip"
 }
 
-# known_tip DIR: the tip, from the last time if it is made from the same.  Verbs
-# that only need the tree start with this, and assembling takes seconds.
+# known_tip DIR: print the tip.  If nothing changed since the last time, it is not
+# assembled again, which takes seconds; many verbs start with this.
 known_tip() {
 	local known=() id tip
 
-	# What is not complete is for assemble() to complain about.
+	# If something is missing, assemble() says what.
 	id=$(series_id "$1" 2>/dev/null) || { assemble "$1"; return; }
 	[ ! -e "$LINUX/.git/known-tip" ] || mapfile -t known <"$LINUX/.git/known-tip"
 	if [ "${known[0]:-}" = "$id" ]; then
 		! gl rev-parse -q --verify "${known[1]}^{commit}" 2>/dev/null || return 0
 	fi
 	tip=$(assemble "$1")
-	# Not if it was edited meanwhile.
+	# If something was edited meanwhile, do not remember this tip.
 	[ "$(series_id "$1" 2>/dev/null)" != "$id" ] || remember_tip "$id" "$tip"
 	echo "$tip"
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Gates for what is in the repository, one line each: dev/check.sh [GATE...]
-# A gate is a function gate_NAME DIR that prints why it fails and returns 1;
-# DIR is the repository, or a broken copy of it in dev/tests/gates.
+# Check what is in the repository, one line for each gate: dev/check.sh [GATE...]
+# A gate is a function gate_NAME DIR.  If it fails, it prints why and returns 1.
+# DIR is the repository; in dev/tests/gates, it is a damaged copy.
 . "$(dirname "${BASH_SOURCE[0]}")/series.sh"
 . "$DEV/kernel.sh"
 
@@ -12,13 +12,13 @@ CHECK=$BUILD/check			# worktree that the gates move through the series
 
 # --- the series as text ------------------------------------------------------
 
-# The base is the one the series was made for; a newer one is worth a note only.
+# The base is the one that the series was made for.  For a newer one, print a note only.
 gate_version() {
 	[ "$version" = "$(base_field version)" ] || { echo "note: on $version"; return; }
 	[ "$(gl rev-parse 'base^{tree}')" = "$(base_field tree)" ] || { echo "base tree differs"; return 1; }
 }
 
-# Applies without fuzz and offset, and twice gives the same commit, the known one.
+# The series applies without fuzz and offset.  Assembling it twice gives the known commit.
 gate_apply() {
 	local first second
 
@@ -28,7 +28,8 @@ gate_apply() {
 	[ "$first" = "$(known_tip "$1")" ] || { echo "the tip that is known differs"; return 1; }
 }
 
-# Each file outside the plumbing has one owner, each patch its line, and back.
+# Each kernel file belongs to one patch, each patch has a line in the series, and each
+# line of the series has its patch and its files.
 gate_owned() {
 	local out
 
@@ -55,7 +56,7 @@ gate_owned() {
 	[ -z "$out" ] || { echo "$out"; return 1; }
 }
 
-# A patch changes a whole file only after it entered, and makes no new one.
+# A patch has hunks on a whole file only after the file entered, and adds no file.
 gate_whole() {
 	local p f bad=0
 
@@ -75,7 +76,7 @@ gate_whole() {
 	return $bad
 }
 
-# Each patch edits something: a commit of whole files only has no patch to keep.
+# Each patch edits a file: a commit that only adds whole files would have no patch.
 gate_edits() {
 	local p bad=0
 
@@ -85,9 +86,9 @@ gate_edits() {
 	return $bad
 }
 
-# A patch that a person can review, as it is mailed: with its whole files, at most
-# MAX_LINES added and removed.  Patches of tests, documentation and tools may be longer,
-# together with the lines that build them.
+# A patch as mailed, including its whole files, adds and removes at most MAX_LINES lines,
+# so that it can be reviewed.  This does not apply to tests, documentation and tools, and
+# to the lines that build them.
 MAX_LINES=900
 LONG_PATHS='^(lib/test_execmem|tools/testing/|tools/mm/|scripts/gdb/|Documentation/)'
 GLUE='(^|/)(MAINTAINERS|Makefile|Kconfig[^/]*|\.gitignore)$'
@@ -106,7 +107,7 @@ gate_size() {
 	return $bad
 }
 
-# Refresh right after tree changes no byte.
+# make refresh right after make tree changes nothing.
 gate_refresh() {
 	local tip
 
@@ -118,7 +119,7 @@ gate_refresh() {
 	done
 }
 
-# The exported mails, applied by git am to the base, give the same commits.
+# git am of the exported mails onto the base gives the same commits.
 gate_export() {
 	local tip work=$scratch/am rc=0
 
@@ -139,7 +140,7 @@ gate_export() {
 	return $rc
 }
 
-# The gates above and the plumbing below fail when they should.
+# The gates above, and the scripts that they use, fail when they should.
 gate_selftest() {
 	local t bad=0
 
@@ -149,13 +150,13 @@ gate_selftest() {
 	return $bad
 }
 
-# Each mutation still changes one place of the source.
+# Each mutation still applies to one place of the source.
 gate_mutants() { "$DEV/jobs/mutants/host" --check; }
 
 # --- style -------------------------------------------------------------------
 
-# dev/checkpatch-waivers: "TYPE|PATH GLOB|reason"; one that waives nothing is an
-# error too.  Messages without a path have that of the patch.
+# Lines of dev/checkpatch-waivers are "TYPE|PATH GLOB|reason".  A waiver that waives
+# nothing is an error.  A message without a path gets the path of the patch.
 gate_checkpatch() {
 	local tip p bad=0 rc file type waivers=$DEV/checkpatch-waivers line
 
@@ -234,7 +235,7 @@ gate_spdx() {
 
 # --- building ------------------------------------------------------------------
 
-# checkout_at COMMIT: move the worktree; files that do not differ keep their time
+# checkout_at COMMIT: move the worktree; files that do not differ keep their time stamps
 checkout_at() {
 	if [ ! -e "$CHECK/.git" ] || ! git -C "$CHECK" rev-parse -q --verify HEAD >/dev/null 2>&1; then
 		rm -rf "$CHECK"
@@ -245,9 +246,9 @@ checkout_at() {
 	git -C "$CHECK" clean -qfd
 }
 
-# prepare VARIANT [DIR LINE...]: configure at the commit checked out, in out-DIR,
-# with more lines for the configuration and `extra_args` for make.  Symbols of
-# later commits are not there yet, so none is checked.
+# prepare VARIANT [DIR LINE...]: configure the commit that is checked out, in out-DIR,
+# with LINEs added to the configuration and `extra_args` for make.  Lost symbols are not
+# an error, since symbols of later commits do not exist yet.
 extra_args=()
 prepare() {
 	case $1 in
@@ -273,8 +274,8 @@ prepare() {
 	write_if_changed "$out/.config" <"$out/new.config"
 }
 
-# series_objects DIR ARCH: of the C files the series touches, those that are
-# there now and belong to the kernel of ARCH
+# series_objects DIR ARCH: print the objects of those C files that the series touches,
+# that exist at this commit and that belong to the kernel of ARCH
 series_objects() {
 	local f
 
@@ -301,13 +302,13 @@ build_objects() {
 	kmake -s "${objects[@]}" 2>&1
 }
 
-# changes_kernel COMMIT: anything an x86 kernel is built from; see cross for others
+# changes_kernel COMMIT: does it change anything that an x86 kernel is built from?
 changes_kernel() {
 	! gl diff --quiet "$1^" "$1" -- . ':!Documentation' ':!tools' ':!scripts/gdb' ':!MAINTAINERS' \
 		':!arch/arm64' ':!arch/powerpc' ':!arch/riscv'
 }
 
-# After every patch the objects of all touched files compile, without a warning.
+# After every patch, the objects of all files that it touches compile without warnings.
 gate_build() {
 	local c tip out=
 
@@ -343,7 +344,7 @@ warned_objects() {
 	fi
 }
 
-# W=1 and sparse say nothing that they do not say about the base.
+# W=1 and sparse report nothing that they do not report for the base.
 gate_warnings() {
 	local tip
 
@@ -358,7 +359,8 @@ gate_warnings() {
 	[ ! -s "$scratch/w" ] || { head -n 20 "$scratch/w"; return 1; }
 }
 
-# Of its own, with `full`: the other architectures that the series touches compile.
+# Runs only by name, and in make check-full: the other architectures that the series
+# touches compile.
 gate_cross() {
 	local tip a
 
@@ -373,8 +375,8 @@ gate_cross() {
 	done
 }
 
-# NAME|VARIANT|MAKE ARGUMENTS|CONFIGURATION: lines, separated by ";", of which the
-# first one says what it is about, and has to survive
+# NAME|VARIANT|MAKE ARGUMENTS|CONFIGURATION: lines separated by ";".  The first one is
+# what is tested, and must be in the final configuration.
 configs() {
 	cat <<-'E'
 	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y
@@ -390,7 +392,8 @@ configs() {
 	E
 }
 
-# Of its own, with `full`: the allocator compiles in other configurations.
+# Runs only by name, and in make check-full: the allocator compiles in other
+# configurations.
 gate_configs() {
 	local tip name variant args lines line objects bad=0
 
@@ -416,7 +419,8 @@ gate_configs() {
 	return $bad
 }
 
-# Of its own: after every patch that changes it the kernel builds as a whole and boots.
+# Runs only by name, and in make check-full: the whole kernel builds and boots after each
+# patch that changes it.
 gate_full() {
 	local c tip
 
@@ -435,14 +439,14 @@ gate_full() {
 
 # --- all of them -----------------------------------------------------------------
 
-# run_gate NAME DIR: any command that fails in it is a failure of the gate.  Not
-# to be called in a condition: bash would ignore the -e.
+# run_gate NAME DIR: the gate fails if any command in it fails.  Do not call this in a
+# condition, where bash ignores -e.
 run_gate() (
 	set -e
 	"gate_$1" "$2"
 )
 
-# lane GATE...: one after the other; 1 if one failed
+# lane GATE...: run gates one after the other; returns 1 if one failed
 lane() {
 	local g start rc failed=0 scratch=$scratch/$1
 
@@ -463,7 +467,7 @@ lane() {
 	return $failed
 }
 
-# packages_for [GATE...]: the entry of dev/packages
+# packages_for [GATE...]: print the entry of dev/packages for these gates
 packages_for() {
 	case " $* " in
 	*\ full\ *|*\ cross\ *|*\ configs\ *)	echo check-full ;;
@@ -471,8 +475,9 @@ packages_for() {
 	esac
 }
 
-# Named gates run in that order.  Else those that compile, and have the worktree, run
-# beside those that read.  (In the background, as a condition would undo set -e.)
+# Gates that are named run in that order.  Otherwise, the gates that compile, which use
+# the worktree, run in parallel to those that only read.  (They run in the background,
+# since a condition would disable set -e.)
 main_check() {
 	local rc=0 lane lanes=() begin=$SECONDS
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What a new user on a new machine sees: a minimal Debian 12 with git and make, a clone
-# of the commit that is checked out here, and in it, as root, make run and make test:
+# Do what a new user on a new machine does: in a minimal Debian 12 with git and make,
+# clone the commit that is checked out here, and run make run and make test as root:
 #   dev/fresh.sh [run] [test]
-# Only the kernel and the package registry are this machine's.  T="harness check" are
-# the tests to run instead of all, ANEW=1 does not take the root of the last time.
-# The root is in build/fresh/root, and stays there when something failed.
+# Only the running kernel and the package registry are those of this machine.
+# T="harness check" runs these tests instead of all.  ANEW=1 makes a new root instead of
+# using the last one again.  The root is in build/fresh/root; after a failure it is kept.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=$BUILD/fresh
@@ -14,15 +14,15 @@ TARBALL=$OUT/root.tar
 SUITE=bookworm
 HOME_OF=/execmem			# where the clone is, seen from inside
 
-# sources: the files that name the registry for that Debian
+# sources: print the files in which apt of this machine names the registry for Debian 12
 sources() {
 	grep -lE "^[^#]*\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null
 }
 
-# How apt gets there (proxies, timeouts), without hooks that this machine has
+# How apt of this machine reaches the registry (proxies, timeouts), without its hooks
 acquire_options() { apt-config dump | grep '^Acquire::'; }
 
-# A root that has been made once is good for other commits, too.
+# The root is made once and used for all commits.
 make_tarball() {
 	local files more=
 
@@ -37,7 +37,7 @@ make_tarball() {
 	mv "$TARBALL.new" "$TARBALL"
 }
 
-# The mounts were those of a process that is gone, see inside().
+# Nothing is mounted in it any more: mounts end with the process of inside().
 remove_root() { rm -rf --one-file-system "$CHROOT"; }
 
 unpack_root() {
@@ -46,7 +46,7 @@ unpack_root() {
 	remove_root
 	mkdir -p "$CHROOT"
 	tar -C "$CHROOT" --numeric-owner -xf "$TARBALL"
-	# The lists are not in it: fetching them is a part of what is tried.
+	# Package lists are not included, since fetching them is a part of the test.
 	rm -rf "$CHROOT"/etc/apt/sources.list{,.d}
 	for f in sources.list sources.list.d preferences.d keyrings trusted.gpg.d auth.conf auth.conf.d; do
 		[ ! -e "/etc/apt/$f" ] || { rm -rf "$CHROOT/etc/apt/$f"; cp -rL "/etc/apt/$f" "$CHROOT/etc/apt/"; }
@@ -77,7 +77,7 @@ make_devices() {
 	ln -s fd/2 "$dev/stderr"
 }
 
-# enter COMMAND...: nothing of our environment, but for proxies
+# enter COMMAND...: run in the root, with no environment variables except for proxies
 enter() {
 	local proxies
 
@@ -91,7 +91,7 @@ packages_there() {
 	dpkg-query --admindir="$CHROOT/var/lib/dpkg" -W -f='${Package} ${Version} ${Installed-Size}\n' | sort
 }
 
-# installed STEP: what it installed, those that were asked for by name
+# installed STEP: print what the step installed, with the names of what it asked for
 installed() {
 	local new=$OUT/$1.packages
 
@@ -104,8 +104,8 @@ installed() {
 	packages_there >"$OUT/packages"
 }
 
-# step NAME COMMAND...: its time and verdict to $OUT/times.  Not to be called in a
-# condition: bash would ignore the -e.
+# step NAME COMMAND...: write time and verdict to $OUT/times.  Do not call this in a
+# condition, where bash ignores -e.
 step() {
 	local start=$SECONDS rc verdict=ok
 
@@ -118,7 +118,7 @@ step() {
 	[ $rc = 0 ] || failed=1
 }
 
-# make_in VERB: as a user would, with the output here and in build/fresh/VERB.log
+# make_in VERB: run make as a user does; the output is here and in build/fresh/VERB.log
 make_in() {
 	local args=("$1")
 
@@ -142,8 +142,8 @@ inside() {
 
 # --- outside -----------------------------------------------------------------------
 
-# apart VERB...: inside() as the first process of a namespace: when that is killed, its
-# processes and mounts are gone as well.
+# apart VERB...: run inside() as the first process of new namespaces, so that its
+# processes and mounts end with it.
 apart() {
 	unshare --mount --pid --fork --kill-child "$0" --inside "$@" &
 	trap 'kill -KILL $! 2>/dev/null; exit 130' INT TERM HUP

@@ -15,11 +15,11 @@ needs "$JOB"
 # kernel VARIANT [TARGET...]
 kernel() { "$DEV/kernel.sh" "$@"; }
 
-# fresh_output: nothing of an earlier run may be taken for this one's
+# fresh_output: remove the output of earlier runs
 fresh_output() { rm -rf "$OUT"; mkdir -p "$OUT"; }
 
-# boot LABEL VARIANT VM_OPTION... [-- ARGUMENT...]: run the guest script.  The lines it
-# says go to $OUT/LABEL/said only, a failure's reason to stderr.
+# boot LABEL VARIANT VM_OPTION... [-- ARGUMENT...]: run the guest script in a VM.  Its
+# "@" lines are only in $OUT/LABEL/said.  The reason of a failure is on stderr.
 boot() {
 	local label=$1 variant=$2 options=()
 
@@ -29,7 +29,7 @@ boot() {
 		-- "$guest" "${@:2}" >/dev/null
 }
 
-# each COMMAND LABEL...: COMMAND for each label, two at a time
+# each COMMAND LABEL...: run COMMAND for each label, two at a time
 each() {
 	local command=$1 label pids=() rc=0
 
@@ -42,23 +42,23 @@ each() {
 	return $rc
 }
 
-# variant_of VARIANT LABEL: the label is an argument of the kernel with the series, but
-# for "unpatched", which is the kernel without it
+# variant_of VARIANT LABEL: which kernel a label means.  "unpatched" is the kernel
+# without the series; any other label is a boot argument of the kernel with the series.
 variant_of() { [ "$2" = unpatched ] && echo "$1-base" || echo "$1"; }
 argument_of() { [ "$1" = unpatched ] || echo "$1"; }
 
-# A processor that needs indirect_target_selection and retbleed, which go with these
+# A processor that needs the mitigations indirect_target_selection and retbleed
 OLD_CPU=(-q "-cpu Skylake-Client")
 RETPOLINES=spectre_v2=retpoline
 
-# choose_modules [--all]: sets variant and list, of the modules for the guest
+# choose_modules [--all]: set variant, and list to the modules that the guest loads
 choose_modules() {
 	variant=x86 list=$DEV/modules.some
 	[ "$1" != --all ] || { variant=x86-modules list=$DEV/modules.list; }
 }
 
-# record FILE VERB [COMPILER]: stdin becomes what is expected from now on; the first lines
-# say where it comes from.  VERB is the command that records it anew.
+# record FILE VERB [COMPILER]: write stdin to FILE as the new expected values, after
+# lines that say how they were recorded.  VERB is the command that records them anew.
 record() {
 	{
 		echo "# Recorded by: $2"
@@ -69,11 +69,11 @@ record() {
 	} | write_if_changed "$1"
 }
 
-# viewer: tools/mm/execmem.c, for the guest, at $VIEWER
+# viewer: build tools/mm/execmem.c for the guest, as $VIEWER
 viewer() {
 	VIEWER=$BUILD/out/execmem
 	gcc -static -O2 -Wall -o "$VIEWER" "$LINUX/tools/mm/execmem.c"
 }
 
-# report [ARGUMENT...]: report.py of this folder, with TAP among what it prints
+# report [ARGUMENT...]: run report.py of this folder; its output contains TAP
 report() { PYTHONPATH=$DEV python3 -BP -m report "$JOB" "$OUT" "$@"; }

@@ -7,11 +7,11 @@
 #   x86-clang              with the series and kCFI, modules signed and compressed
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
-# The objects are in build/VARIANT.  Without a target: image and modules.  The target
-# "plant": the modules of dev/modules, in build/plant/VARIANT.
+# The objects are in build/VARIANT.  Without a target, the image and the modules are
+# built.  The target "plant" builds the modules of dev/modules in build/plant/VARIANT.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Sets src, arch, image, fragments and make_args for the variant.
+# Set src, arch, image, fragments and make_args for the variant.
 variant() {
 	make_args=()
 	case $1 in
@@ -45,12 +45,12 @@ variant() {
 	[ "${1#*-}" != clang ] || fragments+=(clang)
 	[ "${1%-base}" != x86-modules ] || fragments+=(modules)
 
-	# Below the source (ignored by its git), so that paths are "../"; see lib.sh
+	# Below the source, where git ignores it, so that paths begin with "../"; see lib.sh
 	out=$src/out-$1
 }
 
-# BTF needs types only: without variable tracking the compiler makes the same
-# code in 12 % less time.
+# BTF needs only types.  Without variable tracking, the compiler generates the same code
+# in 12 % less time.
 kmake() {
 	# shellcheck disable=SC2086
 	nice make $PARALLEL -C "$src" O="$out" ARCH="$arch" "CC=ccache gcc" "HOSTCC=ccache gcc" \
@@ -59,7 +59,7 @@ kmake() {
 		"${make_args[@]}" "$@" </dev/null
 }
 
-# last_lines: of several lines for one symbol the last one counts
+# last_lines: if a symbol has several lines, keep the last one
 last_lines() {
 	tac | awk '
 	/^(# )?CONFIG_/ {
@@ -72,7 +72,7 @@ last_lines() {
 	{ print }' | tac
 }
 
-# lost_symbols WANTED CONFIG: every line of WANTED that CONFIG does not honour
+# lost_symbols WANTED CONFIG: print each line of WANTED that CONFIG does not have
 lost_symbols() {
 	awk '
 	function name(s) { sub(/^# /, "", s); sub(/[= ].*/, "", s); return s }
@@ -98,7 +98,7 @@ configure() {
 	touch "$out/.config"
 }
 
-# What a kernel would be built from; empty when that is not a known commit.
+# Identify the source of a kernel; print no commit if there are uncommitted changes.
 source_id() {
 	case $1 in
 	*-base)	cat "$LINUX_BASE/.base" ;;

@@ -7,13 +7,13 @@ shopt -s inherit_errexit
 
 DEV=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$DEV")
-# All that is made; dev/port.sh has a place of its own for another base.
+# Everything that is made; for another base, dev/port.sh sets another place.
 BUILD=$(realpath -m "${SERIES_BUILD:-$ROOT/build}")
 LINUX=$BUILD/linux			# base commit plus one commit per patch
 LINUX_BASE=$BUILD/linux-base		# the same without the series
 JOBS=${JOBS:-$(nproc)}
 
-# In make test there is a jobserver, which knows what else runs; see dev/test.sh.
+# make test has a jobserver for all tests and their compilers, see dev/test.sh.
 PARALLEL=
 [ -n "${JOBSERVER:-}" ] || { unset MAKEFLAGS; PARALLEL=-j$JOBS; }
 
@@ -25,7 +25,7 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE CDPATH
 # Base and patched kernel are built one directory below their source, so every
 # path on the compiler's command line is relative and both share the cache.
 export CCACHE_DIR=$BUILD/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=8G
-# What is not in it is then compiled without being preprocessed once more before.
+# Do not preprocess a file first if it is not in the cache.
 export CCACHE_DEPEND=1
 
 say() { printf '%s\n' "$*" >&2; }
@@ -34,14 +34,14 @@ die() { say "${0##*/}: $*"; exit 1; }
 # base_field NAME: one value from BASE
 base_field() { sed -n "s/^$1=//p" "$ROOT/BASE"; }
 
-# installed_version PACKAGE: empty when it is not installed, which is no error
+# installed_version PACKAGE: prints nothing if it is not installed; that is not an error
 installed_version() {
 	# shellcheck disable=SC2016
 	{ dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } |
 		sed -n 's/^installed //p'
 }
 
-# write_if_changed FILE: stdin to FILE, but keep the file when nothing changed
+# write_if_changed FILE: write stdin to FILE, but do not touch it if nothing changed
 write_if_changed() {
 	local tmp=$1.new
 
@@ -50,7 +50,7 @@ write_if_changed() {
 	if cmp -s "$tmp" "$1"; then rm "$tmp"; else mv "$tmp" "$1"; fi
 }
 
-# lock NAME: one at a time, the second one waits; held until the script ends
+# lock NAME: wait until no other script holds it; hold it until this script ends
 lock() {
 	local fd
 

@@ -3,14 +3,14 @@
 # Install what a verb, test or job needs, by the table dev/packages:
 #   dev/packages.sh NAME...          install what is missing, in one go
 #   dev/packages.sh --list NAME...   print the packages only
-# A script calls `needs NAME...` before it starts anything, with the names of all that
-# it will start.  What these call themselves then finds everything there.
+# Before a script starts anything, it calls `needs NAME...` with the names of all that it
+# will start.  When these call `needs` themselves, everything is installed already.
 [ -n "${DEV:-}" ] || . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 APT_LOG=$BUILD/apt.log
 APT_WAIT=${APT_WAIT:-600}		# seconds that another apt or dpkg may take
 
-# pkg_entry NAME: its words in the table; a job that is not there needs those of smoke
+# pkg_entry NAME: its words in the table; a job without an entry needs what smoke needs
 pkg_entry() {
 	if grep -q "^$1:" "$DEV/packages"; then
 		sed -n "s/^$1://p" "$DEV/packages"
@@ -19,7 +19,7 @@ pkg_entry() {
 	fi
 }
 
-# pkg_add NAME: all its packages to packages=(), and to wanted_by[] for whom
+# pkg_add NAME: add its packages to packages=(), and to wanted_by[] who needs them
 pkg_add() {
 	local word line for=${2:-$1}
 
@@ -36,7 +36,7 @@ pkg_add() {
 	done
 }
 
-# pkg_missing PACKAGE...: those that are not installed, to missing=()
+# pkg_missing PACKAGE...: put those that are not installed into missing=()
 pkg_missing() {
 	local p have
 
@@ -48,7 +48,7 @@ pkg_missing() {
 	done
 }
 
-# pkg_known PACKAGE...: "NAME" and "NAME=VERSION" of what it could install
+# pkg_known PACKAGE...: print NAME and NAME=VERSION of those that apt can install
 pkg_known() {
 	apt-cache policy "${@%%=*}" 2>/dev/null | awk '
 	/^[^ ]/				{ name = $1; sub(/:$/, "", name) }
@@ -56,7 +56,7 @@ pkg_known() {
 	/^ (\*\*\*|   ) [^ ]+ -?[0-9]+$/	{ print name "=" $(NF - 1) }'
 }
 
-# pkg_choose PACKAGE...: those to be had to chosen=(), the others to lost=()
+# pkg_choose PACKAGE...: put those that apt can install into chosen=(), others into lost=()
 pkg_choose() {
 	local p known
 
@@ -73,8 +73,8 @@ pkg_choose() {
 	done
 }
 
-# pkg_apt COMMAND...: the option waits for dpkg's lock, but not for those of the lists
-# and of the archive
+# pkg_apt COMMAND...: wait for all locks.  apt's own option waits for dpkg's lock only,
+# not for the locks of the lists and of the archive.
 pkg_apt() {
 	local end=$((SECONDS + APT_WAIT))
 
@@ -86,14 +86,14 @@ pkg_apt() {
 	done
 }
 
-# The lists, at most once; that it fails will show in what is not to be had.
+# Update the lists, at most once.  If this fails, pkg_choose() reports what is missing.
 pkg_update() {
 	[ -z "${updated:-}" ] || return 1
 	updated=yes
 	pkg_apt update || true
 }
 
-# Packages of which there is none: one line, with those that need them.
+# End with one line that names the packages that apt does not have, and who needs them.
 pkg_refuse() {
 	local p text=()
 
@@ -101,7 +101,7 @@ pkg_refuse() {
 	die "no such package: $(printf '%s, ' "${text[@]}" | sed 's/, $//'); nothing was started"
 }
 
-# pkg_install PACKAGE...: one at a time, so the second one may find its packages there
+# pkg_install PACKAGE...: under a lock, so look again what is still missing
 pkg_install() (
 	lock packages
 	pkg_missing "$@"
@@ -114,12 +114,12 @@ pkg_install() (
 	[ ${#lost[@]} = 0 ] || pkg_refuse
 	say "installing: ${chosen[*]}"
 	pkg_apt install --no-install-recommends "${chosen[@]}" && return
-	# Versions in old lists may be gone from the archive.
+	# The archive may no longer have the versions of outdated lists.
 	pkg_update && pkg_apt install --no-install-recommends "${chosen[@]}" ||
 		die "cannot install ${chosen[*]}; nothing was started; see $APT_LOG"
 )
 
-# needs NAME...: everything that these need is installed, or the script ends
+# needs NAME...: install what these need, or end the script
 needs() {
 	local name met='' packages=() missing=()
 	local -A wanted_by=()
@@ -134,7 +134,7 @@ needs() {
 			die "missing for $*; as root: apt-get install --no-install-recommends ${missing[*]}"
 		pkg_install "${packages[@]}" || exit 1
 	fi
-	# For the scripts that this one starts: asking dpkg takes its time.
+	# So that scripts that this one starts need not ask dpkg, which is slow.
 	export NEEDS_MET="${NEEDS_MET:-}$met"
 }
 

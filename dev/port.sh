@@ -19,7 +19,7 @@ apt_private() {
 		-o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# The suites that have linux-source-6.12, from wherever this machine gets Debian
+# Suites that have linux-source-6.12, from the registry that this machine uses
 make_sources() {
 	local uri suite suites
 
@@ -35,13 +35,13 @@ make_sources() {
 	done
 }
 
-# choose_version PACKAGE VERSION: the newest of that upstream version, or exactly that
+# choose_version PACKAGE VERSION: print that version, or the newest of an upstream version
 choose_version() {
 	apt_private apt-cache madison "$1" | awk -F ' *[|] *' -v want="$2" '
 		$2 == want || index($2, want "-") == 1 { print $2 }' | sort -uV | tail -n 1
 }
 
-# get_source PACKAGE VERSION: its tarball into $port, and what it is for series.sh
+# get_source PACKAGE VERSION: put its tarball into $port, and its version for series.sh
 get_source() {
 	local deb version
 
@@ -63,7 +63,7 @@ get_source() {
 	printf '%s\n' "$version" "$port/$1.tar.xz" >"$port/base-package"
 }
 
-# What belongs into BASE once the series is made for this version
+# Print what BASE must contain to make this the base of the series
 print_base() {
 	local version tarball
 
@@ -75,7 +75,7 @@ print_base() {
 	echo "tree=$(git -C "$port/linux" rev-parse 'base^{tree}')"
 }
 
-# Assembles anew, so that every note is printed.
+# Assemble again, even if nothing changed, so that every note is printed.
 assemble_there() {
 	rm -f "$port/linux/.git/known-tip"
 	"$DEV/series.sh" tree 2>&1 | tee "$port/assembled"
@@ -93,7 +93,7 @@ main() {
 	lock "port-$1"
 	get_source "$package" "$1"
 	[ -e "$port/ccache" ] || ln -sT ../ccache "$port/ccache"
-	# Has the blobs that patches were made from, which three-way merges need
+	# build/linux has the blobs that patches name, which three-way merges need.
 	"$DEV/series.sh" tree --keep || say "note: without build/linux, patches that do not apply cannot be merged"
 	export SERIES_BUILD=$port
 	assemble_there

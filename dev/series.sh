@@ -8,13 +8,13 @@
 #   dev/series.sh diff FILE  what the series changes in FILE, whole or not
 #   dev/series.sh base       unpack the unpatched source into build/linux-base
 #
-# patches/series is a quilt series with one directive: "#files: a b" under a
-# patch names the whole files (kept here at their kernel path, not in the patch)
-# that enter with it.  A commit is made of a patch and its whole files; author
-# and date come from the patch, committer = author, so ids are reproducible.
-# A later patch may change a whole file.  The one here is the final form; the one
-# that enters is the final one with the hunks of all later patches taken back.
-# In build/linux the ref refs/assembled is the tip as the repository has it.
+# patches/series is a quilt series with one directive: a line "#files: a b" under a patch
+# names the whole files that enter with it.  They are not in the patch, but in this
+# repository at their kernel path.  A commit consists of a patch and its whole files.
+# Author and date come from the patch, and the committer is the author, so commit ids are
+# reproducible.  A later patch may change a whole file.  The repository has its final
+# form; it enters with the hunks of all later patches reverted.  In build/linux,
+# refs/assembled is the last commit that was made from the repository.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$DEV/assemble.sh"
 
@@ -24,8 +24,8 @@ gl() { git -C "$LINUX" "$@"; }
 
 # --- base: the tarball as one commit ----------------------------------------
 
-# Sets tarball and version: of the package that is installed, the pinned one or not,
-# or what dev/port.sh unpacked.
+# Set tarball and version, from the package that is installed, even if it is not the
+# version in BASE, or from what dev/port.sh unpacked.
 find_tarball() {
 	local pkg want
 
@@ -43,8 +43,8 @@ find_tarball() {
 	export SAID=1
 }
 
-# Adding 80k files is bound by one CPU, so two do it, each with its own index.
-# With that threshold they go straight into a pack instead of loose objects.
+# Adding 80,000 files is limited by the CPU, so two processes do it, each with its own
+# index.  With this threshold, files go into a pack directly, not into loose objects.
 import_files() {
 	local add="git -c core.bigFileThreshold=1 -c core.compression=1 add -f -A"
 
@@ -103,7 +103,7 @@ need_base() {
 
 # --- tree ------------------------------------------------------------------------
 
-# Why build/linux must not be overwritten; empty when it may.
+# Print why build/linux must not be overwritten; nothing if it may be.
 unsaved() {
 	if [ -e "$LINUX/.git/series-laid-out" ]; then
 		echo "make tree stopped in it at a conflict (make continue)"
@@ -118,7 +118,7 @@ unsaved() {
 	fi
 }
 
-# Saves what is in build/linux, however it got there, and makes it clean
+# Save everything in build/linux as refs/saved, and make it clean
 throw_away() {
 	local lost
 
@@ -131,8 +131,8 @@ throw_away() {
 	gl reset -q --hard
 }
 
-# try_assembling COMMAND...: sets tip and rc.  Not in a condition, where bash would
-# ignore the -e.
+# try_assembling COMMAND...: set tip and rc.  Do not call this in a condition, where bash
+# ignores -e.
 try_assembling() {
 	rm -f "$LINUX/.git/series-stopped"
 	set +e
@@ -141,8 +141,8 @@ try_assembling() {
 	set -e
 }
 
-# With --keep a tree with unsaved work is left alone, which is not an error, and
-# the tip may be the one known already.
+# With --keep, a tree with unsaved work is used as it is, which is not an error, and the
+# tip of the last time is used if nothing changed.
 cmd_tree() {
 	local tip='' rc=0 why keep=${1:-}
 
@@ -171,7 +171,7 @@ cmd_tree() {
 		throw_away
 	fi
 	[ $rc = 0 ] || lay_out_conflict
-	# Touches what differs only, so that builds stay incremental.
+	# This touches only files that differ, so that builds stay incremental.
 	gl reset -q --keep "$tip"
 	gl update-ref refs/assembled "$tip"
 	say "$TREE: $(summary "$tip")"
@@ -181,15 +181,15 @@ summary() { echo "$(gl rev-list --count "base..$1") patches on $version, tip ${1
 
 # --- conflicts: as in a rebase, with build/linux between two commits ---------------
 #
-# assemble() leaves in .git of build/linux
-#   series-stopped     the patch, the commit before it, the tree with what applies
-#   series-rejected    the diff of the patch, when it does not apply
-# and then there are
-#   series-laid-out    series_id, patch, commit and tree, when that was checked out
-#   series-continued   series_id, after the last conflict: make refresh takes the
+# assemble() writes to .git of build/linux:
+#   series-stopped     the patch, the commit before it, the tree with what applied
+#   series-rejected    the diff of the patch, if it does not apply
+# Later there are:
+#   series-laid-out    series_id, patch, commit and tree, after these were checked out
+#   series-continued   series_id, after the last conflict: make refresh writes the
 #                      commits although the repository cannot be assembled
 
-# Checks out the patch at which assembling stopped as far as it goes, and ends.
+# Check out what could be applied of the patch at which assembling stopped, and end.
 lay_out_conflict() {
 	[ -e "$LINUX/.git/series-stopped" ] || exit 1
 	local patch tip tree rejected=$LINUX/.git/series-rejected
@@ -214,7 +214,7 @@ is_continued() {
 	[ "$(cat "$LINUX/.git/series-continued" 2>/dev/null)" = "$(series_id "$ROOT" 2>/dev/null)" ]
 }
 
-# What is left of a conflict in the files that differ from COMMIT, one line each
+# Print a line for each file that differs from COMMIT and is not resolved yet.
 unresolved() {
 	local file
 
@@ -248,8 +248,8 @@ cmd_continue() {
 	say "$TREE: $(summary "$tip"); make refresh writes them to the repository"
 }
 
-# record_resolutions TIP TREE: for make port, which is run again and again: what became
-# of files that have conflict markers in TREE; see resolve()
+# record_resolutions TIP TREE: record how files that have conflict markers in TREE were
+# resolved.  make port uses this the next time, see resolve().
 record_resolutions() {
 	local file merged=$LINUX/.git/series-merged name
 
@@ -263,7 +263,7 @@ record_resolutions() {
 	done
 }
 
-# commit_stopped PATCH PARENT: print the commit of the index of build/linux
+# commit_stopped PATCH PARENT: commit the index of build/linux and print the commit
 commit_stopped() {
 	local tmp
 
@@ -273,7 +273,7 @@ commit_stopped() {
 	rm -rf "$tmp"
 }
 
-# The source of the unpatched kernel, unpacked once per base.
+# Unpack the source of the unpatched kernel, once for each base.
 cmd_base() {
 	local id
 
@@ -293,7 +293,7 @@ commit_files() {
 	gl diff-tree -r --no-renames --name-only --diff-filter="${2:-ACDMT}" "$1^" "$1"
 }
 
-# Whole are the files that the series adds, and what was declared whole before.
+# Whole files are those that the series adds, and those that were declared whole before.
 whole_files() {
 	{
 		gl diff --no-renames --diff-filter=A --name-only base "$2"
@@ -303,15 +303,15 @@ whole_files() {
 	} | sort -u
 }
 
-# Comment lines of the old series stay above the patch they were above; those
-# above the first one are its header.  old_comments DIR [PATCH]
+# old_comments DIR [PATCH]: print the comment lines that are above PATCH in the series, or
+# those above the first patch
 old_comments() {
 	awk -v p="${2:-}" '/^#files:/ { next } /^(#|[[:space:]]*$)/ { c = c $0 "\n"; next }
 		{ sub(/^[0-9]+-/, "") } n++ == 0 { h = c; c = "" } $0 == p { printf "%s", c } { c = "" }
 		END { if (p == "") printf "%s", n ? h : c }' "$1/patches/series"
 }
 
-# record_base REV OUT: for whole files that the base has, too, what they change there
+# record_base REV OUT: for whole files that the base also has, record what REV changes
 record_base() {
 	local file
 
@@ -322,7 +322,7 @@ record_base() {
 	done <"$2/whole"
 }
 
-# generate DIR REV OUT: what DIR must look like to assemble to REV, into OUT
+# generate DIR REV OUT: write to OUT what DIR must contain so that assembling it gives REV
 generate() {
 	local dir=$1 rev=$2 out=$3 c n=0 name subject own excludes
 
@@ -392,7 +392,7 @@ cmd_refresh() {
 	say "$([ -n "$changes" ] && echo refreshed || echo 'nothing to refresh'): $(summary "$tip")"
 }
 
-# Whole files, patches and records from DIR into the repository; prints what changes.
+# Copy whole files, patches and records from DIR into the repository; print what changes.
 install_series() {
 	local f
 
@@ -410,7 +410,7 @@ install_series() {
 	done
 }
 
-# Same bytes and the same answer to "executable?", which is all git keeps.
+# Are both files the same for git: contents and the executable bit?
 same_file() {
 	cmp -s "$1" "$2" && [ "$(test -x "$1" && echo x)" = "$(test -x "$2" && echo x)" ]
 }

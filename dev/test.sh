@@ -1,21 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# All tests, or those named: dev/test.sh [NAME...].  A test is dev/jobs/NAME/host; those
-# of make test have a line "#test: WHEN":
-#	first	builds the kernel, before
-#	kernel	those that need it; next to
-#	alone	those that need none
-# A host prints TAP, or nothing that looks like it: that it ends with status 0 is a check
-# as well.  All it prints is in build/logs/test-NAME.log; of a failed one the last lines
-# are shown.
+# Run all tests, or those named: dev/test.sh [NAME...].  A test is dev/jobs/NAME/host.
+# The tests of make test have a line "#test: WHEN":
+#	first	builds the kernel, and runs before those that need it
+#	kernel	needs the kernel
+#	alone	needs no kernel, and runs beside the others
+# A host prints TAP, or nothing that looks like TAP.  Its exit status is one more check.
+# Its output is in build/logs/test-NAME.log.  If it fails, the last lines are shown.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 host_of() { echo "dev/jobs/$1/host"; }
 
-# tests WHEN: their names
+# tests WHEN: print the names of these tests
 tests() { grep -lx "#test: $1" dev/jobs/*/host | cut -d / -f 3; }
 
-# rules: of prove, which takes what can start in this order
+# rules: print the rules for prove: which tests may run in parallel
 rules() {
 	local t
 
@@ -26,9 +25,10 @@ rules() {
 	printf "  - par: '**'\n"
 }
 
-# The tests and the compilers they start share one jobserver: no more of them than
-# processors, or they fight for caches and take half as long again.  It is a pipe with
-# a token, one byte, for each; make finds it through MAKEFLAGS, and each test takes one.
+# The tests and the compilers that they start share one jobserver, so that no more of
+# them run than there are processors; otherwise all take half as long again.  It is a
+# pipe with one byte, the token, for each processor.  make finds it through MAKEFLAGS,
+# and each test takes one token.
 open_jobserver() {
 	local pipe=$BUILD/.jobserver
 
@@ -39,13 +39,13 @@ open_jobserver() {
 	export JOBSERVER=$tokens MAKEFLAGS="-j$JOBS --jobserver-auth=$tokens,$tokens"
 }
 
-# make may have set the pipe to not wait.
+# Retry, since make may have set the pipe to O_NONBLOCK.
 take_token() {
 	until read -r -N 1 -t 5 token <&"$JOBSERVER" 2>/dev/null; do sleep 0.1; done
 	trap 'printf %s "$token" >&"$JOBSERVER" || true' EXIT
 }
 
-# run_test HOST: TAP for prove; the numbers are counted anew, as the status is one more
+# run_test HOST: print TAP for prove, with new numbers, since the status is one more test
 run_test() {
 	local start=$SECONDS rc=0 log nr
 
@@ -68,12 +68,12 @@ failure() {
 		sed 's/^/#   /'
 }
 
-# cpu_time FILE: processor time of all children, of what `times` printed
+# cpu_time FILE: processor time of all children in seconds, from the output of `times`
 cpu_time() {
 	tail -n 1 "$1" | tr ' ' '\n' | awk -F '[ms]' '{ t += $1 * 60 + $2 } END { print int(t) }'
 }
 
-# passed NAME...: how many of these
+# passed NAME...: print how many of these passed
 passed() {
 	local t nr=0
 

@@ -4,19 +4,19 @@
 #   dev/vm.sh VARIANT [OPTION...] -- JOB [ARG...]
 #   dev/vm.sh VARIANT [OPTION...] -i          interactive shell
 # JOB is a folder in dev/jobs/, or a script in dev/guest/.  Its script "guest" runs as
-# root in /job, where the folder, dev/guest and all modules of the kernel are.  Its
-# lines "@ text" are printed as "text".  These lines ("said") and the files that it
-# kept with keep() of dev/guest/lib.sh are in build/out/NAME afterwards.
-# On arm64 the one job is "insmod MODULE [PARAMETERS]".
-# The run is good when the job's last line is "VERDICT ok", it exits with 0 and
-# the console (build/out/NAME.log) shows no splat.
+# root in /job, which has the files of the folder and of dev/guest, and all modules of
+# the kernel.  Its lines "@ text" are printed here as "text".  These lines (in the file
+# "said") and the files that it kept with keep() of dev/guest/lib.sh are in
+# build/out/NAME afterwards.  On arm64, the only job is "insmod MODULE [PARAMETERS]".
+# The run passes if the last line of the job is "VERDICT ok", it exits with 0, and the
+# console (build/out/NAME.log) has no splat.
 #   -m MB -c CPUS -t SECONDS    memory, processors, time limit
-#   -a "ARGS" -q "ARGS"         more kernel, more QEMU arguments
+#   -a "ARGS" -q "ARGS"         more arguments for the kernel, for QEMU
 #   -f FILE[:NAME]              one more file for /job (repeatable)
-#   -x PROGRAM                  this machine's instead of busybox's (repeatable)
-#   -w REGEX                    a warning that is expected: the reports that
-#                               match are ignored, and one must be there
-#   -W REGEX                    the same, but none has to be there
+#   -x PROGRAM                  take it from this machine, not from busybox (repeatable)
+#   -w REGEX                    expect a warning: reports that match are ignored, and
+#                               there must be one
+#   -W REGEX                    the same, but there need not be one
 #   -n NAME                     name of the log and the output instead of VARIANT-JOB
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -43,7 +43,7 @@ parse_options() {
 	done
 }
 
-# compile_guest DIR CC...: every C program of dev/guest and the job, static, into DIR
+# compile_guest DIR CC...: compile all C programs of dev/guest and of the job into DIR
 compile_guest() {
 	local c dir=$1
 
@@ -75,7 +75,7 @@ fill_job_dir() {
 	done
 }
 
-# add_programs: with the libraries they need; busybox leaves what is there
+# add_programs: copy programs with their libraries; busybox does not replace them
 add_programs() {
 	local p path
 
@@ -125,8 +125,8 @@ start_qemu() {
 		;;
 	esac
 	[ -e "$kernel" ] || die "no kernel, run: dev/kernel.sh $variant"
-	# One thread for all CPUs: with one each, QEMU 7.2 now and then runs the int3
-	# of a text poke after it was replaced, which ends in an oops.
+	# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 occasionally
+	# executes an int3 that text patching has replaced already, and the kernel oopses.
 	qemu+=(-accel tcg,thread=single,tb-size=128 -cpu max -m "$mem" -smp "$cpus,sockets=$cpus" -nodefaults
 		-display none -no-reboot -kernel "$kernel" -initrd "$work/initramfs")
 	if [ -n "$interactive" ]; then
@@ -138,12 +138,12 @@ start_qemu() {
 		-serial "file:$work/port" $qemu_args </dev/null >"$work/qemu" 2>&1 || rc=$?
 }
 
-# collect: what the job said, to $out/said and stdout, and after a line FILES the
-# archive of what it kept, which is unpacked beside it
+# collect: write the "@" lines of the job to $out/said and stdout.  After a line FILES
+# comes the archive of the files that it kept; unpack it there.
 collect() {
 	local at
 
-	# arm64 has one port only
+	# arm64 has only one serial port.
 	[ -s "$work/port" ] || grep -a -v '^\[' "$log" >"$work/port" || true
 	rm -rf "$out"
 	mkdir -p "$out"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Sourced by the guests of all jobs.  A job tells the host what it saw in two ways:
-#	echo "@ NAME VALUE"	a line of what it "said"
-#	keep TAG/NAME [FILE]	a copy of a file of the kernel's, or of stdin
-# Both are read by report.py on the host, which computes, compares and checks.
+# Sourced by the guest parts of all jobs.  A guest reports to the host in two ways:
+#	echo "@ NAME VALUE"	prints a value
+#	keep TAG/NAME [FILE]	keeps a copy of a file, or of stdin
+# report.py on the host reads both, computes, compares and checks.
 # shellcheck shell=sh
 
 DEBUGFS=/sys/kernel/debug
@@ -10,8 +10,8 @@ STATS=$DEBUGFS/execmem/stats
 PAGE_TABLES=$DEBUGFS/page_tables/kernel
 TRACE=/sys/kernel/tracing
 
-# keep NAME [FILE]: appends; a file that this kernel does not have is not kept, and
-# what needs it on the host fails
+# keep NAME [FILE]: append to the copy.  A file that this kernel does not have is not
+# kept; then checks on the host that need it fail.
 keep() {
 	mkdir -p "/tmp/out/$(dirname "$1")"
 	if [ $# = 1 ]; then
@@ -21,9 +21,9 @@ keep() {
 	fi
 }
 
-# state TAG: page tables, direct map, memory and modules, now.  Not while broadcasts
-# are counted: the dump of page tables holds a lock of init_mm's, and a block that is
-# made in that time gets 4k pages for it.
+# state TAG: keep page tables, direct map, memory and modules.  Do not call this while
+# broadcasts are counted: the dump of page tables holds the mmap lock of init_mm, and a
+# block that is added during that time gets 4k pages.
 state() {
 	keep "$1/page_tables" $PAGE_TABLES
 	keep "$1/vmstat" /proc/vmstat
@@ -34,13 +34,13 @@ state() {
 	sealed_sections | keep "$1/sections"
 }
 
-# What a module seals after its init
+# Sections that are made read-only after a module's init
 sealed_sections() {
 	ls -d /sys/module/*/sections/.data..ro_after_init \
 		/sys/module/*/sections/__jump_table 2>/dev/null || true
 }
 
-# settle: wait until what is freed late, by RCU and then by a worker, is gone
+# settle: wait until memory that is freed late, by RCU and a worker, is freed
 settle() {
 	last=
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -51,20 +51,20 @@ settle() {
 	done
 }
 
-# names: of the modules in modules.list
+# names: print the names of the modules in modules.list
 names() { sed '/^#/d; /^$/d' modules.list; }
 
-# needs MODULE: the names, with underscores, of the modules it depends on, a line each
+# needs MODULE: print the modules that it depends on, with underscores, one per line
 needs() { tr '\0' '\n' <"$1.ko" | sed -n 's/^depends=\(.\)/\1/p' | tr ',-' '\n_'; }
 
-# used TAG: keep what every pool has handed out when all that is freed late is freed;
-# the host compares two of these
+# used TAG: keep how much every pool has handed out, after memory that is freed late was
+# freed.  The host compares two of these.
 used() {
 	settle
 	keep "$1/stats" $STATS
 }
 
-# validate: fails when the allocator's own check does
+# validate: fail if the allocator's validator finds an error
 validate() {
 	[ ! -e "${STATS%/*}/check" ] || echo 1 >"${STATS%/*}/check"
 }
