@@ -99,7 +99,7 @@ apply_exactly() {
 
 	gl apply --cached -v --whitespace=nowarn "${@:3}" "$1" >"$log" 2>&1 ||
 		{ cat "$log" >&2; die "$2"; }
-	! grep -E 'offset|fuzz' "$log" >&2 || die "$2 without an offset"
+	! grep -E '[(]offset -?[0-9]+ line' "$log" >&2 || die "$2 without an offset"
 }
 
 # stage_whole_file DIR FILE: print a line for update-index

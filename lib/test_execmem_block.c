@@ -134,6 +134,24 @@ static void drain_gives_spare_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 1);
 }
 
+static void spare_is_given_back_in_time(struct kunit *test)
+{
+	struct execmem_pool *pool = execmem_test_pool(test, data_range());
+	void *a = take(test, pool, BLOCK);
+
+	take(test, pool, BLOCK);
+	give(test, pool, a);
+	KUNIT_EXPECT_NE(test, execmem_pool_expire(pool), 0);
+	KUNIT_EXPECT_LE(test, execmem_pool_expire(pool), EXECMEM_SPARE_TIME);
+	KUNIT_EXPECT_NOT_NULL(test, pool->spare);
+
+	pool->spare_until = jiffies;
+	KUNIT_EXPECT_EQ(test, execmem_pool_expire(pool), 0);
+	KUNIT_EXPECT_NULL(test, pool->spare);
+	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 1);
+	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
+}
+
 static void large_spare_is_given_back(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -175,6 +193,7 @@ struct kunit_case execmem_test_block_cases[] = {
 	KUNIT_CASE(alloc_larger_than_block),
 	KUNIT_CASE(alloc_falls_back_to_exact_size),
 	KUNIT_CASE(free_keeps_one_spare),
+	KUNIT_CASE(spare_is_given_back_in_time),
 	KUNIT_CASE(large_spare_is_given_back),
 	KUNIT_CASE(drain_gives_spare_back),
 	KUNIT_CASE(randomized_chunks_differ),

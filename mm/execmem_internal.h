@@ -2,10 +2,12 @@
 /*
  * Internals of the execmem allocator.
  *
- * A file calls only functions of files that are listed after it:
+ * A file calls only functions of files that are listed after it. There is one
+ * exception: execmem_pool.c calls execmem_spare_kept(), which starts a timer.
  *
  *   execmem_debugfs.c   statistics, maps and lists in debugfs
- *   execmem_shrinker.c  gives back spare blocks when memory is short
+ *   execmem_shrinker.c  gives back spare blocks after some seconds, and when
+ *                       memory is short
  *   execmem.c           API, table of types, boot parameters
  *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
  *   execmem_chunk.c     keeps the chunks of a pool in a tree
@@ -29,6 +31,9 @@
 #define _MM_EXECMEM_INTERNAL_H
 
 #include "execmem_kernel.h"
+
+/* How long an empty block is kept for the next allocation, in jiffies */
+#define EXECMEM_SPARE_TIME	(3 * HZ)
 
 /* Size of a huge page in bytes; 0 if the architecture has none */
 #ifdef PMD_SIZE
@@ -123,6 +128,7 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @blocks: all blocks, oldest first
  * @spare: the block without chunks in use that is kept for the next allocation,
  *	or %NULL; see I6. count_spare_pages() reads it without @lock.
+ * @spare_until: when @spare is given back, in jiffies; not valid without it
  * @nr_blocks: number of @blocks
  * @nr_huge: number of blocks that are mapped by huge pages only
  * @nr_chunks: number of chunks that are not free
@@ -148,6 +154,7 @@ struct execmem_pool {
 	unsigned int nr_nodes;
 	struct list_head blocks;
 	struct execmem_block *spare;
+	unsigned long spare_until;
 	unsigned long nr_blocks;
 	unsigned long nr_huge;
 	unsigned long nr_chunks;
@@ -380,6 +387,10 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 	return pool && pool->type == type ? pool : NULL;
 }
 
+/* === mm/execmem_shrinker.c: when spare blocks go ========================== */
+
+void execmem_spare_kept(void);
+
 /* === mm/execmem_pool.c: blocks cut into chunks ============================ */
 
 void execmem_pool_init(struct execmem_pool *pool, const char *name,
@@ -393,6 +404,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len);
 int execmem_pool_seal(unsigned long addr);
 void execmem_pool_free(unsigned long addr);
 size_t execmem_pool_drain(struct execmem_pool *pool);
+unsigned long execmem_pool_expire(struct execmem_pool *pool);
 size_t execmem_pool_max_free(struct execmem_pool *pool);
 size_t execmem_pool_largest_free(struct execmem_pool *pool);
 bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,

@@ -15,6 +15,7 @@
 #include <linux/bug.h>
 #include <linux/execmem.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/kasan.h>
 #include <linux/kernel.h>
 #include <linux/kmemleak.h>

@@ -205,6 +205,23 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 		execmem_nodes_drop(pool);
 }
 
+static void detach_spare(struct execmem_pool *pool, struct list_head *unused)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (pool->spare)
+		detach_block(pool, execmem_chunk_at(pool, pool->spare->start), unused);
+}
+
+static void keep_spare(struct execmem_pool *pool, struct execmem_block *block)
+{
+	lockdep_assert_held(&pool->lock);
+
+	pool->spare = block;
+	pool->spare_until = jiffies + EXECMEM_SPARE_TIME;
+	execmem_spare_kept();
+}
+
 /*
  * After @chunk was freed, its block may be empty. Keep it as the pool's spare,
  * so that the next allocation need not map a block, or move it to @unused. Also
@@ -218,12 +235,12 @@ static void detach_unused(struct execmem_pool *pool,
 	if (block->used)
 		return;
 	if (!pool->spare && execmem_can_be_spare(block)) {
-		pool->spare = block;
+		keep_spare(pool, block);
 		return;
 	}
 	detach_block(pool, chunk, unused);
 	if (pool->spare && !execmem_can_be_spare(pool->spare))
-		detach_block(pool, execmem_chunk_at(pool, pool->spare->start), unused);
+		detach_spare(pool, unused);
 }
 
 /* === Allocation =========================================================== */
@@ -678,6 +695,29 @@ size_t execmem_pool_largest_free(struct execmem_pool *pool)
 }
 
 /**
+ * execmem_pool_expire - give back the spare block if its time is over
+ * @pool: the pool
+ *
+ * Context: Process context, may sleep. Must not be called from memory reclaim,
+ *	see execmem_pool_drain().
+ * Return: after how many jiffies to call this again, 0 if there is no spare
+ */
+unsigned long execmem_pool_expire(struct execmem_pool *pool)
+{
+	unsigned long now = jiffies, left = 0;
+	LIST_HEAD(unused);
+
+	spin_lock(&pool->lock);
+	if (pool->spare && time_before(now, pool->spare_until))
+		left = pool->spare_until - now;
+	else
+		detach_spare(pool, &unused);
+	spin_unlock(&pool->lock);
+	destroy_blocks(&unused);
+	return left;
+}
+
+/**
  * execmem_pool_drain - give back the spare block
  * @pool: the pool
  *
@@ -692,8 +732,7 @@ size_t execmem_pool_drain(struct execmem_pool *pool)
 
 	spin_lock(&pool->lock);
 	before = pool->reserved;
-	if (pool->spare)
-		detach_block(pool, execmem_chunk_at(pool, pool->spare->start), &unused);
+	detach_spare(pool, &unused);
 	after = pool->reserved;
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory reclaim: give back the spare blocks of all pools.
+ * Give back the spare blocks of all pools: each some seconds after it became
+ * empty, and all of them when memory is short.
  */
 
 #include <linux/shrinker.h>
@@ -21,6 +22,37 @@ static void drain_pools(struct work_struct *work)
 }
 
 static DECLARE_WORK(drain_work, drain_pools);
+
+static void expire_spares(struct work_struct *work);
+static DECLARE_DELAYED_WORK(expire_work, expire_spares);
+
+/* Give back the spares that are due, and come again when the next one is. */
+static void expire_spares(struct work_struct *work)
+{
+	unsigned long next = 0;
+
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+		unsigned long left = pool ? execmem_pool_expire(pool) : 0;
+
+		if (left && (!next || left < next))
+			next = left;
+	}
+	if (next)
+		queue_delayed_work(system_unbound_wq, &expire_work, next);
+}
+
+/**
+ * execmem_spare_kept - have a new spare block given back later
+ *
+ * If the work is queued already, it finds this spare, too, and waits for it.
+ *
+ * Context: Any. A pool's lock may be held.
+ */
+void execmem_spare_kept(void)
+{
+	queue_delayed_work(system_unbound_wq, &expire_work, EXECMEM_SPARE_TIME);
+}
 
 /*
  * Base pages in all spare blocks. The answer may be outdated, which is

@@ -192,6 +192,12 @@ extern unsigned long vmalloc_start;
 
 #define kasan_reset_tag(_addr)	((void *)(_addr))
 
+/* === Time ================================================================= */
+
+#define HZ			100
+#define jiffies			(shim.now)
+#define time_before(_a, _b)	((long)((_a) - (_b)) < 0)
+
 /* === Other functions ====================================================== */
 
 #undef __ro_after_init

@@ -184,6 +184,13 @@ static void op_drain(void)
 	model_drain(model_pool_of(next_type()));
 }
 
+static void op_expire(void)
+{
+	struct model_pool *mpool = model_pool_of(next_type());
+
+	model_expire(mpool, next_byte() * EXECMEM_SPARE_TIME / 128);
+}
+
 static void op_inspect(void)
 {
 	struct model_pool *mpool = model_pool_of(next_type());
@@ -219,7 +226,7 @@ static void stop_faults(void)
 static void (*const ops[])(void) = {
 	op_alloc, op_alloc, op_alloc, op_alloc, op_free, op_free, op_free,
 	op_free_anything, op_fill, op_fill_too_much, op_seal, op_seal_anything,
-	op_lookup, op_drain, op_inspect, op_fault, stop_faults,
+	op_lookup, op_drain, op_expire, op_inspect, op_fault, stop_faults,
 	op_alloc_unknown_type,
 };
 

@@ -647,6 +647,8 @@ static void free_chunk(struct model_chunk *chunk)
 	bool leak;
 
 	EXPECT(is_intact(chunk));
+	if (keep && block->used == size)
+		mpool->spare_until = jiffies + EXECMEM_SPARE_TIME;
 	set_units(owners, start, size, OWNER_FREE);
 	block->used -= size;
 	mpool->used -= size;
@@ -699,6 +701,24 @@ void model_drain(struct model_pool *mpool)
 	EXPECT(drained == reserved - mpool->reserved);
 	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
 	EXPECT(!model.exact || !has_empty_block(mpool));
+}
+
+/* Let time pass. The spare stays until its time is over. */
+void model_expire(struct model_pool *mpool, unsigned long ticks)
+{
+	struct before before = begin();
+	bool stays = model.exact && has_empty_block(mpool);
+	unsigned long left;
+
+	shim.now += ticks;
+	stays = stays && time_before(jiffies, mpool->spare_until);
+	left = execmem_pool_expire(mpool->pool);
+	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	EXPECT(!left == !mpool->pool->spare);
+	if (!model.exact)
+		return;
+	EXPECT(has_empty_block(mpool) == stays);
+	EXPECT(left == (stays ? mpool->spare_until - jiffies : 0));
 }
 
 static bool describes(struct execmem_chunk *copy, struct model_chunk *chunk)

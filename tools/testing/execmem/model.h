@@ -39,6 +39,7 @@ struct model_chunk {
  * @nr_huge: as in &struct execmem_pool
  * @reserved: as in &struct execmem_pool
  * @used: as in &struct execmem_pool
+ * @spare_until: when the empty block is given back; kept in exact mode only
  * @stats: as in &struct execmem_pool
  */
 struct model_pool {
@@ -50,6 +51,7 @@ struct model_pool {
 	unsigned long nr_huge;
 	size_t reserved;
 	size_t used;
+	unsigned long spare_until;
 	struct execmem_stats stats;
 };
 
@@ -87,6 +89,7 @@ void model_seal(unsigned long addr);
 void model_free(unsigned long addr);
 void model_lookup(unsigned long addr);
 void model_drain(struct model_pool *mpool);
+void model_expire(struct model_pool *mpool, unsigned long ticks);
 void model_walk(struct model_pool *mpool);
 void model_draw(struct model_pool *mpool);
 void model_recover_leaked(void);

@@ -66,6 +66,8 @@ struct execmem_block;
  * @reports: number of calls of execmem_report()
  * @visits: number of tree nodes that were visited
  * @flushes: number of predictor flushes
+ * @now: the time in jiffies
+ * @spares_kept: number of calls of execmem_spare_kept()
  */
 struct shim {
 	struct fault alloc;
@@ -90,6 +92,8 @@ struct shim {
 	unsigned long reports;
 	unsigned long visits;
 	unsigned long flushes;
+	unsigned long now;
+	unsigned long spares_kept;
 };
 
 extern struct shim shim;

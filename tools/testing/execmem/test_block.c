@@ -103,6 +103,48 @@ static void test_drain_gives_spare_back(void)
 	release(a);
 }
 
+/* A spare that nobody needs goes after some seconds, not before. */
+static void test_spare_expires(void)
+{
+	unsigned long a, b;
+
+	start();
+	EXPECT(!execmem_pool_expire(pool));
+	a = alloc_text(BLOCK);
+	b = alloc_text(BLOCK);
+	EXPECT(!execmem_pool_expire(pool) && !shim.spares_kept);
+	release(b);
+	EXPECT(shim.spares_kept == 1);
+	shim.now += EXECMEM_SPARE_TIME - 1;
+	EXPECT(execmem_pool_expire(pool) == 1 && pool->spare);
+	shim.now++;
+	EXPECT(!execmem_pool_expire(pool) && !pool->spare);
+	EXPECT(pool->nr_blocks == 1 && pool->reserved == BLOCK);
+	EXPECT(!execmem_pool_check(pool));
+	release(a);
+}
+
+/* Its time begins anew whenever it becomes empty. */
+static void test_spare_that_is_used_stays(void)
+{
+	unsigned long a, b;
+
+	start();
+	a = alloc_text(BLOCK);
+	b = alloc_text(BLOCK);
+	for (int i = 0; i < 5; i++) {
+		release(b);
+		shim.now += EXECMEM_SPARE_TIME / 2;
+		EXPECT(execmem_pool_expire(pool) && pool->spare);
+		EXPECT(alloc_text(BLOCK) == b);
+		shim.now += EXECMEM_SPARE_TIME;
+		EXPECT(!execmem_pool_expire(pool) && pool->nr_blocks == 2);
+	}
+	EXPECT(pool->stats.grown == 2);
+	release(b);
+	release(a);
+}
+
 /* If there is no room for a whole block, it has the size that is needed. */
 static void test_fallback_to_base_pages(void)
 {
@@ -410,6 +452,8 @@ void run_block_tests(void)
 	RUN(spare_is_replaced);
 	RUN(spare_has_one_granule);
 	RUN(drain_gives_spare_back);
+	RUN(spare_expires);
+	RUN(spare_that_is_used_stays);
 	RUN(fallback_to_base_pages);
 	RUN(small_pool_keeps_no_large_spare);
 	RUN(base_pages_by_choice);

@@ -279,8 +279,11 @@ static void random_op(void)
 		random_lookup(type);
 	else if (kind < 998)
 		random_mistake(type);
-	else if (kind < 999)
+	else if (kind < 999 && one_in(2))
 		model_drain(model_pool_of(type));
+	else if (kind < 999)
+		model_expire(model_pool_of(type),
+			     random_u64() % (2 * EXECMEM_SPARE_TIME));
 	else if (one_in(2))
 		inspect(type);
 	else
