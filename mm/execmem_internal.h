@@ -3,7 +3,8 @@
  * Internals of the execmem allocator.
  *
  * A file calls only functions of files that are listed after it. There is one
- * exception: execmem_pool.c calls execmem_spare_kept(), which starts a timer.
+ * exception: execmem_pool.c calls execmem_spare_kept(), which queues a delayed
+ * work item.
  *
  *   execmem_debugfs.c   statistics, maps and lists in debugfs
  *   execmem_shrinker.c  gives back spare blocks after some seconds, and when
@@ -387,7 +388,7 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 	return pool && pool->type == type ? pool : NULL;
 }
 
-/* === mm/execmem_shrinker.c: when spare blocks go ========================== */
+/* === mm/execmem_shrinker.c: when spare blocks are given back ============== */
 
 void execmem_spare_kept(void);
 

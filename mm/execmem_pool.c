@@ -700,7 +700,8 @@ size_t execmem_pool_largest_free(struct execmem_pool *pool)
  *
  * Context: Process context, may sleep. Must not be called from memory reclaim,
  *	see execmem_pool_drain().
- * Return: after how many jiffies to call this again, 0 if there is no spare
+ * Return: number of jiffies after which to call this again, 0 if there is no
+ *	spare
  */
 unsigned long execmem_pool_expire(struct execmem_pool *pool)
 {

@@ -26,7 +26,7 @@ static DECLARE_WORK(drain_work, drain_pools);
 static void expire_spares(struct work_struct *work);
 static DECLARE_DELAYED_WORK(expire_work, expire_spares);
 
-/* Give back the spares that are due, and come again when the next one is. */
+/* Give back the spares that are due, and run again when the next one is due. */
 static void expire_spares(struct work_struct *work)
 {
 	unsigned long next = 0;
@@ -43,9 +43,10 @@ static void expire_spares(struct work_struct *work)
 }
 
 /**
- * execmem_spare_kept - have a new spare block given back later
+ * execmem_spare_kept - give back a new spare block later
  *
- * If the work is queued already, it finds this spare, too, and waits for it.
+ * If the work item is queued already, it finds this spare, too, and queues itself
+ * again for it.
  *
  * Context: Any. A pool's lock may be held.
  */

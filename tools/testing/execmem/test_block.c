@@ -103,7 +103,7 @@ static void test_drain_gives_spare_back(void)
 	release(a);
 }
 
-/* A spare that nobody needs goes after some seconds, not before. */
+/* A spare that is not used is given back after some seconds, not before. */
 static void test_spare_expires(void)
 {
 	unsigned long a, b;
