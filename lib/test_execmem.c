@@ -12,6 +12,7 @@
  * The suite cannot be a module because it reads the kernel's page tables.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -20,6 +21,7 @@
 
 /* === Pools ================================================================ */
 
+unsigned int execmem_test_reports;
 unsigned int execmem_test_seen_reports;
 
 /* Runs after the case, even if a failed assertion ended it. */
@@ -140,16 +142,21 @@ void execmem_test_expect_trap(struct kunit *test, struct execmem_pool *pool,
 
 /* === Suite ================================================================ */
 
+/*
+ * Replaces execmem_report_expected() in the task of a case. Reports are counted
+ * instead of printed, so that any warning during a test run is a failure.
+ */
+static bool count_report(void)
+{
+	execmem_test_reports++;
+	return true;
+}
+
 static int execmem_test_init(struct kunit *test)
 {
 	execmem_test_seen_reports = execmem_test_reports;
-	execmem_test_running = true;
+	kunit_activate_static_stub(test, execmem_report_expected, count_report);
 	return 0;
-}
-
-static void execmem_test_exit(struct kunit *test)
-{
-	execmem_test_running = false;
 }
 
 static const struct kunit_case *const parts[] = {
@@ -194,7 +201,6 @@ core_initcall(collect_cases);
 static struct kunit_suite execmem_suite = {
 	.name = "execmem",
 	.init = execmem_test_init,
-	.exit = execmem_test_exit,
 	.test_cases = execmem_cases,
 };
 

@@ -9,6 +9,7 @@
 #ifndef _LIB_TEST_EXECMEM_H
 #define _LIB_TEST_EXECMEM_H
 
+#include <kunit/test-bug.h>
 #include <kunit/test.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
@@ -141,7 +142,9 @@ static inline void give(struct kunit *test, struct execmem_pool *pool,
 
 /* === Reports of misuse, lib/test_execmem.c ================================ */
 
-/* How many reports the current case has accounted for */
+/* Calls of execmem_report() by cases of the suite, so far */
+extern unsigned int execmem_test_reports;
+/* How many of them the current case has accounted for */
 extern unsigned int execmem_test_seen_reports;
 
 /* The call before this one must have made exactly one report. */

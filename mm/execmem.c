@@ -147,16 +147,6 @@ static int __init parse_execmem(char *arg)
 }
 early_param("execmem", parse_execmem);
 
-/* mm/vmalloc.c handles this parameter, too, but its variable is static. */
-static bool huge_vmalloc __initdata = true;
-
-static int __init parse_nohugevmalloc(char *arg)
-{
-	huge_vmalloc = false;
-	return 0;
-}
-early_param("nohugevmalloc", parse_nohugevmalloc);
-
 /* Why huge pages are not used, for the kernel log; %NULL if they are */
 static const char *__init no_huge_reason(struct execmem_info *info)
 {
@@ -164,7 +154,7 @@ static const char *__init no_huge_reason(struct execmem_info *info)
 		return "not configured";
 	if (!execmem_on)
 		return "execmem=off";
-	if (!huge_vmalloc)
+	if (!vmalloc_huge_allowed())
 		return "nohugevmalloc";
 	if (execmem_guard)
 		return "execmem=guard";

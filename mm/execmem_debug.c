@@ -7,6 +7,7 @@
  * instantiated here, too.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/debug_locks.h>
 #include <linux/debugobjects.h>
 #include <linux/mm.h>
@@ -14,48 +15,42 @@
 #define CREATE_TRACE_POINTS
 #include "execmem_internal.h"
 
-/* See execmem_report(). */
-unsigned int execmem_test_reports;
-bool execmem_test_running;
+/**
+ * execmem_report_expected - is an error of a caller made on purpose?
+ *
+ * Context: Any.
+ * Return: false, unless a KUnit test replaces this function
+ */
+bool execmem_report_expected(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(execmem_report_expected);
+	return false;
+}
 
 /*
- * kasan_poison_vmalloc() does nothing without CONFIG_KASAN_VMALLOC. Module
- * memory has shadow even then, see EXECMEM_KASAN_SHADOW, and there is no other
- * public function that poisons a range of bytes. So this uses the internal
- * ones.
+ * Does KASAN know the chunks of the pool? Executable memory has no tags, so
+ * only the generic mode can. Module memory has shadow even without
+ * CONFIG_KASAN_VMALLOC, see EXECMEM_KASAN_SHADOW.
  */
-#ifdef CONFIG_KASAN_GENERIC
-#include "kasan/kasan.h"
-
-/* Does the memory of the pool have its own KASAN shadow? */
 static bool has_shadow(struct execmem_pool *pool)
 {
-	return pool->shared && (IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
-				pool->range->flags & EXECMEM_KASAN_SHADOW);
+	return IS_ENABLED(CONFIG_KASAN_GENERIC) && pool->shared &&
+		(IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
+		 pool->range->flags & EXECMEM_KASAN_SHADOW);
 }
 
 static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
 {
 	if (has_shadow(pool))
-		kasan_poison((void *)start, size, KASAN_VMALLOC_INVALID, false);
+		kasan_poison_range((void *)start, size);
 }
 
 static void unpoison(struct execmem_pool *pool, unsigned long start,
 		     size_t size)
 {
 	if (has_shadow(pool))
-		kasan_unpoison((void *)start, size, false);
+		kasan_unpoison_range((void *)start, size);
 }
-#else
-static void poison(struct execmem_pool *pool, unsigned long start, size_t size)
-{
-}
-
-static void unpoison(struct execmem_pool *pool, unsigned long start,
-		     size_t size)
-{
-}
-#endif
 
 /**
  * execmem_debug_map - report that a block of a shared pool was mapped

@@ -9,7 +9,6 @@
 #ifndef _MM_EXECMEM_KERNEL_H
 #define _MM_EXECMEM_KERNEL_H
 
-#include <kunit/test-bug.h>
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/bug.h>
@@ -36,20 +35,10 @@
 /* In user space, this counts the tree nodes that an operation visits. */
 static inline void execmem_count_visit(void) {}
 
-/*
- * Report an error of a caller by a warning, once. KUnit tests make such errors
- * on purpose. For them the reports are counted instead, so that any warning
- * during a test run is a failure.
- */
-extern unsigned int execmem_test_reports;
-extern bool execmem_test_running;
+bool execmem_report_expected(void);
 
+/* Report an error of a caller by a warning, once. */
 #define execmem_report(fmt, ...)					\
-do {									\
-	if (execmem_test_running && kunit_get_current_test())		\
-		execmem_test_reports++;					\
-	else								\
-		WARN_ONCE(1, "execmem: " fmt, ##__VA_ARGS__);		\
-} while (0)
+	WARN_ONCE(!execmem_report_expected(), "execmem: " fmt, ##__VA_ARGS__)
 
 #endif /* _MM_EXECMEM_KERNEL_H */

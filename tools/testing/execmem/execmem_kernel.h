@@ -226,6 +226,7 @@ static inline void kmemleak_not_leak(const void *ptr)
 }
 
 #define in_interrupt()		(shim.in_interrupt)
+#define vmalloc_huge_allowed()	(!shim.nohugevmalloc)
 
 #define WARN_ON_ONCE(_cond)	shim_warn(_cond)
 bool shim_warn(bool cond);

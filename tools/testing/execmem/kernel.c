@@ -27,7 +27,6 @@ void kernel_reset(void)
 {
 	execmem_info = NULL;
 	execmem_on = true;
-	huge_vmalloc = true;
 	execmem_guard = false;
 	execmem_blocks = (struct latch_tree_root) {};
 	execmem_pred_flush_enabled = false;

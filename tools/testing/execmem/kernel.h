@@ -10,9 +10,8 @@
 
 extern static_call_t *call_execmem_pred_flush;
 
-/* Handlers of the boot parameters execmem= and nohugevmalloc */
+/* Handler of the boot parameter execmem= */
 int param_parse_execmem(char *arg);
-int param_parse_nohugevmalloc(char *arg);
 
 bool kernel_boot(void);
 void kernel_reset(void);

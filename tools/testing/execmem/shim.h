@@ -59,6 +59,7 @@ struct execmem_block;
  * @mapped: called after a block was mapped
  * @unmapping: called before a block is given back
  * @in_interrupt: value of in_interrupt()
+ * @nohugevmalloc: the boot parameter of this name was given
  * @map_failures: number of blocks that could not be mapped
  * @leaked_pages: number of pages in blocks that could not be given back
  * @warnings: number of WARN_ON() hits
@@ -85,6 +86,7 @@ struct shim {
 	void (*mapped)(struct execmem_block *block);
 	void (*unmapping)(struct execmem_block *block);
 	bool in_interrupt;
+	bool nohugevmalloc;
 	unsigned long map_failures;
 	unsigned long leaked_pages;
 	unsigned long warnings;

@@ -232,7 +232,7 @@ static void test_boot_parameter_bad(void)
 
 static void test_boot_parameter_nohugevmalloc(void)
 {
-	EXPECT(!param_parse_nohugevmalloc(NULL));
+	shim.nohugevmalloc = true;
 	start_small();
 	check_not_huge();
 }
