@@ -62,6 +62,12 @@ struct execmem_pool *execmem_test_pool(struct kunit *test,
 	return pool;
 }
 
+/* An action of KUnit returns nothing. */
+void execmem_test_free(void *ptr)
+{
+	execmem_free(ptr);
+}
+
 void *execmem_test_take_type(struct kunit *test, enum execmem_type type,
 			     size_t size)
 {
@@ -69,7 +75,7 @@ void *execmem_test_take_type(struct kunit *test, enum execmem_type type,
 	int err;
 
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
-	err = kunit_add_action_or_reset(test, execmem_free, ptr);
+	err = kunit_add_action_or_reset(test, execmem_test_free, ptr);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	return ptr;
 }

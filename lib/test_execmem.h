@@ -46,6 +46,7 @@ struct execmem_pool *execmem_test_pool(struct kunit *test,
  * Allocate from the type's own pool, which the rest of the kernel uses, too.
  * The chunk is freed at the end of the case.
  */
+void execmem_test_free(void *ptr);
 void *execmem_test_take_type(struct kunit *test, enum execmem_type type,
 			     size_t size);
 

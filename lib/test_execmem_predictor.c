@@ -205,7 +205,7 @@ static void flush_follows_type(struct kunit *test)
 	flush.nr = 0;
 	a = execmem_test_take_type(test, EXECMEM_BPF, UNIT);
 	KUNIT_EXPECT_EQ(test, flush.nr, 0);
-	kunit_release_action(test, execmem_free, a);
+	kunit_release_action(test, execmem_test_free, a);
 	execmem_test_take_type(test, EXECMEM_BPF_CLASSIC, UNIT);
 	KUNIT_EXPECT_EQ(test, flush.nr, 1);
 }

@@ -91,7 +91,13 @@ static unsigned long to_addr(const void *ptr)
 int execmem_fill(void *dst, const void *src, size_t len)
 {
 	might_sleep();
-	return execmem_pool_fill(to_addr(dst), src, len);
+	return execmem_pool_fill(to_addr(dst), src, len, false);
+}
+
+int execmem_publish(void *dst, const void *src, size_t len)
+{
+	might_sleep();
+	return execmem_pool_fill(to_addr(dst), src, len, true);
 }
 
 int execmem_seal(void *ptr)
@@ -99,18 +105,18 @@ int execmem_seal(void *ptr)
 	return execmem_pool_seal(to_addr(ptr));
 }
 
-void execmem_free(void *ptr)
+size_t execmem_free(void *ptr)
 {
 	if (!ptr)
-		return;
+		return 0;
 	/*
 	 * This memory may be RO, and freeing RO memory in an interrupt is not
 	 * supported by vmalloc. Overwriting it sleeps, too.
 	 */
 	if (WARN_ON_ONCE(in_interrupt()))
-		return;
+		return 0;
 	might_sleep();
-	execmem_pool_free(to_addr(ptr));
+	return execmem_pool_free(to_addr(ptr));
 }
 
 bool execmem_is_shared(enum execmem_type type)

@@ -401,9 +401,10 @@ void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
 void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 				enum execmem_type type, size_t size,
 				size_t align, bool flush, void *caller);
-int execmem_pool_fill(unsigned long addr, const void *src, size_t len);
+int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
+		      bool seal);
 int execmem_pool_seal(unsigned long addr);
-void execmem_pool_free(unsigned long addr);
+size_t execmem_pool_free(unsigned long addr);
 size_t execmem_pool_drain(struct execmem_pool *pool);
 unsigned long execmem_pool_expire(struct execmem_pool *pool);
 size_t execmem_pool_max_free(struct execmem_pool *pool);

@@ -556,14 +556,19 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	check_if_debugging(pool);
 }
 
-/* End a fill. If the chunk was freed during the fill, complete the free. */
+/*
+ * End a fill; with @seal, the last one. If the chunk was freed during the fill,
+ * complete the free.
+ */
 static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
-			bool filled)
+			bool filled, bool seal)
 {
 	bool reclaim;
 
 	spin_lock(&pool->lock);
 	pool->stats.fills += filled;
+	if (seal && chunk->state == EXECMEM_OPEN)
+		chunk->state = EXECMEM_SEALED;
 	reclaim = !--chunk->fills && chunk->state == EXECMEM_DYING;
 	spin_unlock(&pool->lock);
 
@@ -576,17 +581,18 @@ static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
  * @addr: where to write
  * @src: what to write
  * @len: size in bytes
+ * @seal: seal the chunk if the write succeeds
  *
  * Context: As execmem_fill().
  * Return: as execmem_fill()
  */
-int execmem_pool_fill(unsigned long addr, const void *src, size_t len)
+int execmem_pool_fill(unsigned long addr, const void *src, size_t len, bool seal)
 {
 	struct execmem_pool *pool = execmem_pool_at(addr);
 	struct execmem_chunk *chunk = NULL;
 	int err = 0;
 
-	if (pool)
+	if (pool && !(seal && pool->range->seal))
 		chunk = pin_chunk(pool, addr, len);
 	if (!chunk) {
 		execmem_report("fill of %zu bytes is not inside one unsealed allocation\n",
@@ -597,7 +603,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len)
 	if (len)
 		err = fill_memory(pool->range, (void *)addr, src, len);
 	trace_execmem_fill(addr, len, err);
-	unpin_chunk(pool, chunk, !err);
+	unpin_chunk(pool, chunk, !err, seal && !err);
 	return err;
 }
 
@@ -637,12 +643,14 @@ int execmem_pool_seal(unsigned long addr)
  * @addr: start address of the chunk
  *
  * Context: As execmem_free().
+ * Return: as execmem_free()
  */
-void execmem_pool_free(unsigned long addr)
+size_t execmem_pool_free(unsigned long addr)
 {
 	struct execmem_pool *pool = execmem_pool_at(addr);
 	struct execmem_chunk *chunk = NULL;
 	bool reclaim = false;
+	size_t size = 0;
 
 	if (pool) {
 		spin_lock(&pool->lock);
@@ -651,6 +659,7 @@ void execmem_pool_free(unsigned long addr)
 			chunk->state = EXECMEM_DYING;
 			execmem_mark_dead(chunk);
 			reclaim = !chunk->fills;
+			size = chunk->size;
 		}
 		spin_unlock(&pool->lock);
 	}
@@ -659,6 +668,7 @@ void execmem_pool_free(unsigned long addr)
 			       (void *)addr);
 	else if (reclaim)
 		reclaim_chunk(pool, chunk);
+	return size;
 }
 
 /* === Pools ================================================================ */

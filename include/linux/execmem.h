@@ -263,6 +263,21 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 int execmem_fill(void *dst, const void *src, size_t len);
 
 /**
+ * execmem_publish - write to an allocation for the last time, and seal it
+ * @dst: where to write, as for execmem_fill()
+ * @src: what to write, in ordinary memory
+ * @len: size in bytes
+ *
+ * As execmem_fill() and then execmem_seal(), but finds the allocation once. Not
+ * for types whose permissions execmem_seal() changes.
+ *
+ * Context: As execmem_fill().
+ * Return: as execmem_fill(), and -EINVAL if the type has a seal hook. After an
+ *	error, the allocation is not sealed.
+ */
+int execmem_publish(void *dst, const void *src, size_t len);
+
+/**
  * execmem_seal - end the time in which an allocation can be filled
  * @ptr: the address that execmem_alloc() returned
  *
@@ -322,8 +337,10 @@ int execmem_seal(void *ptr);
  *	disabled is reported and leaks the memory. No memory is allocated, with
  *	one exception: giving back a block of base pages may split huge pages of
  *	the direct map.
+ * Return: size in bytes of what was freed, as rounded up by the allocator; 0 if
+ *	nothing was freed
  */
-void execmem_free(void *ptr);
+size_t execmem_free(void *ptr);
 
 /**
  * struct execmem_area - an allocation, as execmem_lookup() found it

@@ -5,7 +5,7 @@
  * The loader cannot write such memory in place. It builds the contents in a
  * copy in ordinary memory instead, with the values for the final address:
  * relocations, sorted tables, and on x86 also mitigations and alternatives.
- * When the copy is complete, execmem_fill() publishes it once. Until then, text
+ * When the copy is complete, execmem_publish() writes it once. Until then, text
  * at the final address consists of trapping instructions.
  *
  * Published text is "fresh" until module_enter_text(). No CPU can have executed
@@ -246,9 +246,7 @@ static int publish(const struct module_memory *mem)
 
 	if (!staging || !staging->copy)
 		return 0;
-	err = execmem_fill(staging->base, staging->copy, staging->size);
-	if (!err)
-		err = execmem_seal(staging->base);
+	err = execmem_publish(staging->base, staging->copy, staging->size);
 	drop_copy(staging);
 	return err;
 }
@@ -272,7 +270,7 @@ int module_publish_rodata(const struct module *mod)
  *	that
  *
  * Context: Process context, may sleep. text_mutex must not be held.
- * Return: 0, or the error of execmem_fill() or execmem_seal()
+ * Return: 0, or the error of execmem_publish()
  */
 int module_publish_text(const struct module *mod)
 {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from report.guest import Counters
 
-SIZE, LIMIT = 512, 1.5		# bytes may cost so many times what bpf_prog_pack costs
+SIZE, LIMIT = 512, 1.0		# bytes may cost so many times what bpf_prog_pack costs
 SIZES = 64, 512, 2048, 16384
 TOTAL = f"fleet.{SIZE}.total.median"
 RECORDED = Path(__file__).with_name("bpf_prog_pack.recorded")
@@ -70,7 +70,8 @@ def costs(kernels) -> None:
     print(f"""\
 Instructions (median of {on['fleet.rounds']}) among {on['fleet.live']} live chunks of the fleet: bpf_prog_pack
 without the series, execmem with it.
-The unpatched kernel has no seal: what is printed there is the cost of measuring.
+Execmem is filled and sealed by execmem_publish(), as the JIT does; neither kernel has a seal
+of its own in this table, so what is printed there is the cost of measuring.
 """)
     side_by_side(kernels, COSTS)
 

@@ -141,8 +141,9 @@ static void op_fill(void)
 	if (!chunk)
 		return;
 	offset = next_word() % (chunk->filled + 1);
-	model_fill(chunk->start + offset,
-		   next_word() % (chunk->size - offset + 1));
+	(next_byte() % 8 ? model_fill : model_publish)
+		(chunk->start + offset,
+		 next_word() % (chunk->size - offset + 1));
 }
 
 static void op_fill_too_much(void)

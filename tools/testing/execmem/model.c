@@ -528,17 +528,19 @@ static bool can_fill(struct model_chunk *chunk, unsigned long addr, size_t len)
  * Fill with the pattern for @addr. The range must start in or right after the
  * part that is filled already, since the model cannot describe gaps.
  */
-int model_fill(unsigned long addr, size_t len)
+static int fill(unsigned long addr, size_t len, bool seal)
 {
 	struct model_chunk *chunk = chunk_of(addr);
 	struct before before = begin();
 	bool possible = can_fill(chunk, addr, len);
 	size_t offset = chunk ? addr - chunk->start : 0;
 	struct model_pool *mpool = NULL;
+	const unsigned char *from;
 	int err;
 
-	err = execmem_fill((void *)addr, pattern + (chunk ? chunk->pattern : 0) +
-			   offset, len);
+	from = pattern + (chunk ? chunk->pattern : 0) + offset;
+	err = seal ? execmem_publish((void *)addr, from, len) :
+		     execmem_fill((void *)addr, from, len);
 	if (chunk)
 		mpool = model_pool_of(chunk->type);
 	if (!possible) {
@@ -548,12 +550,23 @@ int model_fill(unsigned long addr, size_t len)
 	} else {
 		EXPECT(!err);
 		chunk->filled = max(chunk->filled, offset + len);
+		chunk->sealed |= seal;
 		mpool->stats.fills++;
 	}
 	if (chunk)
 		EXPECT(is_intact(chunk));
 	end(&before, mpool, !possible);
 	return err;
+}
+
+int model_fill(unsigned long addr, size_t len)
+{
+	return fill(addr, len, false);
+}
+
+int model_publish(unsigned long addr, size_t len)
+{
+	return fill(addr, len, true);
 }
 
 void model_seal(unsigned long addr)
@@ -656,7 +669,7 @@ static void free_chunk(struct model_chunk *chunk)
 	last_event++;
 	remove_chunk(mpool, chunk);
 
-	execmem_free((void *)start);
+	EXPECT(execmem_free((void *)start) == size);
 
 	leak = shim.invalidate.hits != before.shim.invalidate.hits;
 	if (leak) {
@@ -682,7 +695,7 @@ void model_free(unsigned long addr)
 		free_chunk(chunk);
 		return;
 	}
-	execmem_free((void *)addr);
+	EXPECT(!execmem_free((void *)addr));
 	chunk = chunk_of(addr);
 	if (chunk)
 		EXPECT(is_intact(chunk));

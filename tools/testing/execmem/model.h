@@ -85,6 +85,7 @@ struct model_chunk *model_chunk(struct model_pool *mpool, unsigned int rank);
 struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 				size_t align);
 int model_fill(unsigned long addr, size_t len);
+int model_publish(unsigned long addr, size_t len);
 void model_seal(unsigned long addr);
 void model_free(unsigned long addr);
 void model_lookup(unsigned long addr);

@@ -344,6 +344,28 @@ static void test_fill_sealed(void)
 	release(a);
 }
 
+static void test_publish(void)
+{
+	static const char code[64] = "code";
+	unsigned long a;
+
+	start();
+	a = alloc_text(64);
+	EXPECT(execmem_publish((void *)a, code, 65) == -EINVAL);
+	EXPECT(take_reports() == 1);
+	/* After an error, the chunk is still open. */
+	shim.fill.at = 1;
+	EXPECT(execmem_publish((void *)a, code, 64) == -EIO);
+	EXPECT(!fill(a, 1));
+	EXPECT(!execmem_publish((void *)a, code, 64));
+	EXPECT(fill(a, 1) == -EINVAL);
+	EXPECT(execmem_publish((void *)a, code, 64) == -EINVAL);
+	EXPECT(take_reports() == 2);
+	EXPECT(!memcmp((void *)a, code, 64));
+	EXPECT(pool->stats.fills == 2);
+	release(a);
+}
+
 static void test_fill_hook_fails(void)
 {
 	unsigned long a;
@@ -411,6 +433,9 @@ static void test_seal_hook(void)
 	EXPECT(backing_is(a, PAGE_SIZE, TRAP_BYTE));
 	shim.seal.at = 2;
 	EXPECT(execmem_seal((void *)b) == -EIO);
+	/* Publishing does not change permissions. */
+	EXPECT(execmem_publish((void *)a, "", 1) == -EINVAL);
+	EXPECT(take_reports() == 1);
 	EXPECT(!execmem_pool_check(pool));
 	release(a);
 	release(b);
@@ -588,6 +613,7 @@ void run_basic_tests(void)
 	RUN(fill_bounds);
 	RUN(fill_across_chunks);
 	RUN(fill_sealed);
+	RUN(publish);
 	RUN(fill_hook_fails);
 	RUN(seal_bad_address);
 	RUN(seal_hook);

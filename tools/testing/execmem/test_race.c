@@ -138,6 +138,18 @@ static void test_seal_during_fill(void)
 	release(victim);
 }
 
+/* Publishing seals the chunk only if it is not freed by then. */
+static void test_free_during_publish(void)
+{
+	static const char code[64] = "code";
+
+	start();
+	victim = alloc_text(64);
+	shim.in_fill = free_victim;
+	EXPECT(!execmem_publish((void *)victim, code, 64));
+	EXPECT(!pool->nr_blocks && pool->stats.frees == 1);
+}
+
 /* Memory is not handed out before it was invalidated. */
 static void test_alloc_during_invalidate(void)
 {
@@ -240,6 +252,7 @@ void run_race_tests(void)
 	RUN(double_free_during_fill);
 	RUN(free_during_two_fills);
 	RUN(seal_during_fill);
+	RUN(free_during_publish);
 	RUN(alloc_during_invalidate);
 	RUN(double_free_during_invalidate);
 	RUN(alloc_while_other_grows);

@@ -151,7 +151,8 @@ static void random_fill(enum execmem_type type)
 	if (!chunk)
 		return;
 	offset = below(chunk->filled + 1);
-	model_fill(chunk->start + offset, below(chunk->size - offset + 1));
+	(one_in(8) ? model_publish : model_fill)(chunk->start + offset,
+						 below(chunk->size - offset + 1));
 }
 
 static void random_seal(enum execmem_type type)

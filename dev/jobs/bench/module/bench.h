@@ -35,8 +35,8 @@ struct kernel {
 
 	void *(*mem_alloc)(enum execmem_type type, size_t size);
 	int (*mem_fill)(void *dst, const void *src, size_t len);
-	void (*mem_seal)(void *ptr);
-	void (*mem_free)(void *ptr);
+	int (*mem_publish)(void *dst, const void *src, size_t len);
+	size_t (*mem_free)(void *ptr);
 
 	int (*set_memory_rox)(unsigned long addr, int numpages);
 
@@ -72,11 +72,18 @@ static inline int chunk_fill(enum contender who, void *chunk, void *code,
 	return 0;
 }
 
-/* From here on the chunk cannot be written; packs know no such step. */
-static inline int chunk_seal(enum contender who, void *chunk, size_t size)
+/* As the BPF JIT does: for the last time, and execmem seals the chunk. */
+static inline int chunk_publish(enum contender who, void *chunk, void *code,
+				size_t size)
 {
 	if (who == EXECMEM)
-		kernel.mem_seal(chunk);
+		return kernel.mem_publish(chunk, code, size);
+	return chunk_fill(who, chunk, code, size);
+}
+
+/* From here on the chunk cannot be written; only pages need a step for that. */
+static inline int chunk_seal(enum contender who, void *chunk, size_t size)
+{
 	if (who == PAGES)
 		return kernel.set_memory_rox((unsigned long)chunk,
 					     PAGE_ALIGN(size) >> PAGE_SHIFT);

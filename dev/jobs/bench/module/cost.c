@@ -27,7 +27,7 @@ static int live_once(enum contender who, size_t size, void *code, u64 *at)
 	if (!chunk)
 		return -ENOMEM;
 	at[FILL] = get_cycles();
-	err = chunk_fill(who, chunk, code, size);
+	err = chunk_publish(who, chunk, code, size);
 	at[SEAL] = get_cycles();
 	err = chunk_seal(who, chunk, size) ?: err;
 	at[FREE] = get_cycles();

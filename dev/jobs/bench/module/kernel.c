@@ -70,7 +70,7 @@ int find_kernel(void)
 		{ "pack_mutex", &kernel.pack_mutex },
 	}, with[] = {
 		{ "execmem_fill", &kernel.mem_fill },
-		{ "execmem_seal", &kernel.mem_seal },
+		{ "execmem_publish", &kernel.mem_publish },
 	};
 	int err;
 
