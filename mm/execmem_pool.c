@@ -557,8 +557,8 @@ static void reclaim_chunk(struct execmem_pool *pool,
 }
 
 /*
- * End a fill; with @seal, the last one. If the chunk was freed during the fill,
- * complete the free.
+ * End a fill, and seal the chunk if @seal is set. If the chunk was freed during
+ * the fill, complete the free.
  */
 static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			bool filled, bool seal)

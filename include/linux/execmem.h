@@ -268,8 +268,9 @@ int execmem_fill(void *dst, const void *src, size_t len);
  * @src: what to write, in ordinary memory
  * @len: size in bytes
  *
- * As execmem_fill() and then execmem_seal(), but finds the allocation once. Not
- * for types whose permissions execmem_seal() changes.
+ * Does what execmem_fill() and then execmem_seal() do, but searches for the
+ * allocation only once. Cannot be used for types with a seal hook, which are
+ * written in place.
  *
  * Context: As execmem_fill().
  * Return: as execmem_fill(), and -EINVAL if the type has a seal hook. After an
