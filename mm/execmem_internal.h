@@ -178,6 +178,8 @@ struct execmem_pool {
  *	mapped
  * @reason: see &enum execmem_reason; constant after it was mapped
  * @used: bytes in chunks that are not free; protected by the pool's lock
+ * @changes: number of changes of @starts and @ends. Written under the pool's
+ *	lock, read under RCU.
  * @starts: bitmap with a bit for each unit, set if a live chunk starts there.
  *	Written under the pool's lock, read under RCU.
  * @ends: bitmap with a bit for each unit, set if it is the last unit of a live
@@ -194,6 +196,7 @@ struct execmem_block {
 	bool huge;
 	enum execmem_reason reason;
 	size_t used;
+	unsigned int changes;
 	unsigned long *starts;
 	unsigned long *ends;
 };

@@ -10,9 +10,9 @@
  * Live chunks are marked in two bitmaps of the block, with one bit for each
  * unit: in one where a chunk starts, in the other where a chunk ends. Between
  * the start and the end of a live chunk there are no other marks. So for an
- * address in a chunk that stays live, the last start before it and the first
- * end after that start are those of the chunk, even if other chunks are
- * allocated or freed during the lookup.
+ * address in a live chunk, the last start before it and the first end after that
+ * start are those of the chunk. Each change of the bitmaps has a number. A
+ * reader reads again if a change began during the lookup.
  */
 
 #include "execmem_internal.h"
@@ -151,6 +151,20 @@ struct execmem_pool *execmem_pool_at(unsigned long addr)
 	return pool;
 }
 
+/*
+ * Announce a change of the marks of a block. A reader that sees the new number
+ * also sees all changes before, since the lock was released after each of them.
+ * One that sees a part of this change also sees the new number.
+ */
+static void begin_change(struct execmem_block *block)
+{
+	lockdep_assert_held(&block->pool->lock);
+
+	WRITE_ONCE(block->changes, block->changes + 1);
+	/* Pairs with the second smp_rmb() in find_marks(). */
+	smp_wmb();
+}
+
 /**
  * execmem_mark_live - let execmem_lookup() find a chunk
  * @chunk: the chunk, with its final size
@@ -161,15 +175,9 @@ void execmem_mark_live(struct execmem_chunk *chunk)
 {
 	struct execmem_block *block = chunk->block;
 
-	lockdep_assert_held(&block->pool->lock);
-
-	set_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
-	/*
-	 * Set the end before the start: a reader that sees the start also sees
-	 * the end. Pairs with the first smp_rmb() in read_marks().
-	 */
-	smp_mb__before_atomic();
-	set_bit(unit_at(block, chunk->start), block->starts);
+	begin_change(block);
+	__set_bit(unit_at(block, chunk->start), block->starts);
+	__set_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
 }
 
 /**
@@ -182,16 +190,9 @@ void execmem_mark_dead(struct execmem_chunk *chunk)
 {
 	struct execmem_block *block = chunk->block;
 
-	lockdep_assert_held(&block->pool->lock);
-
-	clear_bit(unit_at(block, chunk->start), block->starts);
-	/*
-	 * Clear the start before the end: a reader that does not see the end
-	 * any more does not see the start either. Pairs with the second
-	 * smp_rmb() in read_marks().
-	 */
-	smp_mb__after_atomic();
-	clear_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
+	begin_change(block);
+	__clear_bit(unit_at(block, chunk->start), block->starts);
+	__clear_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
 }
 
 /**
@@ -242,7 +243,10 @@ static unsigned long next_mark(const unsigned long *map, unsigned long nr,
 	return data_race(find_next_bit(map, nr, from));
 }
 
-/* Find the first and the last unit of the live chunk that @unit is in. */
+/*
+ * Find the first and the last unit of the live chunk that @unit is in. One
+ * change may be in progress, see find_marks().
+ */
 static bool read_marks(struct execmem_block *block, unsigned long unit,
 		       unsigned long *first, unsigned long *last)
 {
@@ -251,22 +255,42 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 	*first = last_mark(block->starts, unit + 1);
 	if (*first > unit)
 		return false;
-	/*
-	 * The start was seen, so the end can be seen: see execmem_mark_live().
-	 */
-	smp_rmb();
 	*last = next_mark(block->ends, nr, *first);
 	if (*last < unit || *last >= nr)
 		return false;
 	/*
-	 * Check that this start and this end belong to the same chunk. If the
-	 * chunk was freed, its start was cleared before its end, see
-	 * execmem_mark_dead(). So if the start is still set, or set again, and
-	 * there is no other start before the end, they belong together.
+	 * If only the start of the changing chunk is marked, this is the end of
+	 * another one, whose start is between them.
 	 */
-	smp_rmb();
-	return test_bit(*first, block->starts) &&
-		next_mark(block->starts, *last + 1, *first + 1) > *last;
+	return next_mark(block->starts, *last + 1, *first + 1) > *last;
+}
+
+/*
+ * Call read_marks() until no change began during the call. Then it saw at most
+ * a part of one change, the one with the number that was read first: those
+ * before are complete, and of those after it, nothing was seen. So the marks of
+ * all other chunks are right, and the changing chunk, which has no owner yet or
+ * no longer, is found or not.
+ *
+ * This ends: in an NMI that interrupted a change, nobody else can begin one,
+ * since the pool's lock is held. Otherwise other CPUs would have to change the
+ * block again and again within the time of a few reads.
+ */
+static bool find_marks(struct execmem_block *block, unsigned long unit,
+		       unsigned long *first, unsigned long *last)
+{
+	unsigned int changes;
+	bool found;
+
+	do {
+		changes = READ_ONCE(block->changes);
+		/* Pairs with the release of the pool's lock by writers. */
+		smp_rmb();
+		found = read_marks(block, unit, first, last);
+		/* Pairs with smp_wmb() in begin_change(). */
+		smp_rmb();
+	} while (READ_ONCE(block->changes) != changes);
+	return found;
 }
 
 bool execmem_lookup(unsigned long addr, struct execmem_area *area)
@@ -277,7 +301,7 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area)
 
 	rcu_read_lock();
 	block = block_at(addr);
-	found = block && read_marks(block, unit_at(block, addr), &first, &last);
+	found = block && find_marks(block, unit_at(block, addr), &first, &last);
 	if (found) {
 		unsigned int shift = block->pool->unit_shift;
 

@@ -22,6 +22,8 @@ enum page_state {
 	PAGE_USED,
 };
 
+/* Protects pages[] and nr_touched. */
+static DEFINE_SPINLOCK(pages_lock);
 static unsigned char pages[NR_PAGES];
 
 /* First page that was never used: pages from here on need not be reset. */
@@ -102,6 +104,20 @@ static unsigned long nr_pages(struct execmem_pool *pool, size_t size)
 	return (size >> PAGE_SHIFT) + guard;
 }
 
+/* Returns the first page, or @end if there is no room. */
+static unsigned long take_pages(unsigned long first, unsigned long end,
+				unsigned long nr, unsigned long align)
+{
+	spin_lock(&pages_lock);
+	first = find_pages(first, end, nr, align);
+	if (first != end) {
+		memset(pages + first, PAGE_USED, nr);
+		nr_touched = max(nr_touched, first + nr);
+	}
+	spin_unlock(&pages_lock);
+	return first;
+}
+
 static bool map_range(struct execmem_block *block, size_t size, size_t align,
 		      unsigned long start, unsigned long end)
 {
@@ -109,15 +125,13 @@ static bool map_range(struct execmem_block *block, size_t size, size_t align,
 
 	if (start >= end)
 		return false;
-	first = find_pages(to_page(start), to_page(end), nr,
+	first = take_pages(to_page(start), to_page(end), nr,
 			   align >> PAGE_SHIFT);
 	if (first == to_page(end))
 		return false;
 
 	block->start = vmalloc_start + (first << PAGE_SHIFT);
 	block->size = size;
-	memset(pages + first, PAGE_USED, nr);
-	nr_touched = max(nr_touched, first + nr);
 	ASAN_UNPOISON_MEMORY_REGION((void *)block->start, size);
 	memset((void *)block->start, STALE_BYTE, size);
 	return true;
@@ -140,9 +154,13 @@ static bool map_pages(struct execmem_block *block, size_t size, size_t align)
 
 static void unmap_pages(struct execmem_block *block)
 {
+	/* ThreadSanitizer sees this write race with who still uses the block. */
+	memset((void *)block->start, STALE_BYTE, block->size);
+	ASAN_POISON_MEMORY_REGION((void *)block->start, block->size);
+	spin_lock(&pages_lock);
 	memset(pages + to_page(block->start), PAGE_UNUSED,
 	       nr_pages(block->pool, block->size));
-	ASAN_POISON_MEMORY_REGION((void *)block->start, block->size);
+	spin_unlock(&pages_lock);
 }
 
 /* === Blocks =============================================================== */
@@ -187,7 +205,8 @@ bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 	struct execmem_pool *pool = block->pool;
 
 	might_sleep();
-	EXPECT(reserved == pool->reserved);
+	if (ONE_THREAD)
+		EXPECT(reserved == pool->reserved);
 	align = max_t(size_t, align, pool->range->alignment);
 	if (!(pool->shared ? map_shared(block, size, align) :
 	      map_pages(block, size, align))) {

@@ -29,6 +29,8 @@
 #include <linux/types.h>
 
 #include "shim.h"
+/* One thread, or several: the include path decides. */
+#include <sync.h>
 
 #define CONFIG_EXECMEM		1
 #define CONFIG_EXECMEM_HUGE	1
@@ -42,114 +44,12 @@
  */
 u32 get_random_u32_below(u32 ceil);
 
-/* === Locks ================================================================ */
-
-/**
- * struct lock - a mutex or a spinlock
- * @held: true while it is held
- *
- * There is only one thread. Actions of other threads are simulated by the
- * callbacks in &struct shim.
- */
-struct lock {
-	bool held;
-};
-
-#define spinlock_t		struct lock
-#define mutex			lock
-#define DEFINE_SPINLOCK(_name)	struct lock _name
-
-#define spin_lock_init(_lock)	(*(_lock) = (struct lock) {})
-#define mutex_init(_lock)	(*(_lock) = (struct lock) {})
-
-void spin_lock(struct lock *lock);
-void spin_unlock(struct lock *lock);
-void mutex_lock(struct lock *lock);
-void mutex_unlock(struct lock *lock);
-
-/* The caller may sleep, so it must not hold a spinlock. */
-void might_sleep(void);
-/*
- * The caller may wait for another task that holds a lock, so it must hold none.
- */
-void no_lock_held(void);
-
-#define lockdep_assert_held(_lock)	((void)EXPECT((_lock)->held))
-#define lockdep_assert_not_held(_lock)	((void)EXPECT(!(_lock)->held))
-
-/* === Atomics, of a single thread ========================================== */
-
-typedef struct {
-	s64 counter;
-} atomic64_t;
-
-#define ATOMIC64_INIT(_i)	{ (_i) }
-
-static inline s64 atomic64_read(const atomic64_t *v)
-{
-	return v->counter;
-}
-
-static inline void atomic64_set(atomic64_t *v, s64 i)
-{
-	v->counter = i;
-}
-
-static inline s64 atomic64_inc_return(atomic64_t *v)
-{
-	return ++v->counter;
-}
-
-static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
-{
-	if (v->counter != *old) {
-		*old = v->counter;
-		return false;
-	}
-	v->counter = new;
-	return true;
-}
-
 /* === Bitmaps ============================================================== */
-
-/* set_bit() in tools/include needs kernel headers that are missing here. */
-#undef set_bit
-#undef clear_bit
-#define set_bit(_bit, _map)	shim_set_bit(_bit, _map)
-#define clear_bit(_bit, _map)	shim_clear_bit(_bit, _map)
-
-static inline void shim_set_bit(unsigned long bit, unsigned long *map)
-{
-	map[bit / BITS_PER_LONG] |= 1UL << bit % BITS_PER_LONG;
-}
-
-static inline void shim_clear_bit(unsigned long bit, unsigned long *map)
-{
-	map[bit / BITS_PER_LONG] &= ~(1UL << bit % BITS_PER_LONG);
-}
-
-#define smp_mb__before_atomic()	barrier()
-#define smp_mb__after_atomic()	barrier()
-/* There is only one thread, so there are no data races. */
-#define data_race(_expr)	(_expr)
-#define smp_rmb()		shim_rmb()
-
-void shim_rmb(void);
 
 unsigned long find_next_bit(const unsigned long *map, unsigned long size,
 			    unsigned long offset);
 unsigned long bitmap_weight(const unsigned long *map, unsigned long size);
 unsigned long find_last_bit(const unsigned long *map, unsigned long size);
-
-/* === RCU: with one thread, readers and writers never run concurrently ===== */
-
-struct rcu_head {
-	struct rcu_head *next;
-};
-
-void rcu_read_lock(void);
-void rcu_read_unlock(void);
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 
 /* === Memory =============================================================== */
 

@@ -7,13 +7,13 @@
 
 #include "execmem_kernel.h"
 
-struct shim shim;
-bool test_failed;
+SHIM_LOCAL struct shim shim;
+SHIM_LOCAL bool test_failed;
 
 /* Number of messages that are printed for one test */
 #define MAX_MESSAGES 10
 
-static unsigned int nr_messages;
+static SHIM_LOCAL unsigned int nr_messages;
 
 bool expect(bool ok, const char *file, int line, const char *what)
 {
@@ -49,7 +49,7 @@ void run_once(void (**callback)(void))
 
 /* === Random numbers ======================================================= */
 
-static u64 random_state;
+static SHIM_LOCAL u64 random_state;
 
 void random_seed(u64 seed)
 {
@@ -71,84 +71,6 @@ u32 get_random_u32_below(u32 ceil)
 	if (!EXPECT(ceil))
 		return 0;
 	return (random_u64() >> 32) * ceil >> 32;
-}
-
-/* === Locks ================================================================ */
-
-static unsigned int spinlocks_held;
-static unsigned int mutexes_held;
-
-/* No two spinlocks are ever held together. */
-void spin_lock(struct lock *lock)
-{
-	EXPECT(!spinlocks_held);
-	spinlocks_held++;
-	lock->held = true;
-}
-
-void spin_unlock(struct lock *lock)
-{
-	EXPECT(lock->held);
-	spinlocks_held--;
-	lock->held = false;
-}
-
-void mutex_lock(struct lock *lock)
-{
-	might_sleep();
-	run_once(&shim.before_mutex);
-	EXPECT(!lock->held);
-	mutexes_held++;
-	lock->held = true;
-}
-
-void mutex_unlock(struct lock *lock)
-{
-	EXPECT(lock->held);
-	mutexes_held--;
-	lock->held = false;
-}
-
-static unsigned int rcu_readers;
-
-void might_sleep(void)
-{
-	EXPECT(!spinlocks_held);
-	EXPECT(!rcu_readers);
-}
-
-void rcu_read_lock(void)
-{
-	rcu_readers++;
-}
-
-void rcu_read_unlock(void)
-{
-	EXPECT(rcu_readers);
-	rcu_readers--;
-}
-
-/* Another thread may change the data that a reader is reading. */
-void shim_rmb(void)
-{
-	unsigned int readers = rcu_readers;
-
-	rcu_readers = 0;
-	run_once(&shim.in_lookup);
-	rcu_readers = readers;
-}
-
-/* There is one thread, so a grace period is over if the caller is no reader. */
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
-{
-	EXPECT(!rcu_readers);
-	func(head);
-}
-
-void no_lock_held(void)
-{
-	might_sleep();
-	EXPECT(!mutexes_held);
 }
 
 /* === Memory =============================================================== */
@@ -179,6 +101,7 @@ static void *allocate(size_t size, int fill)
 static void release(void *object)
 {
 	shim.objects--;
+	sync_forget(object);
 	free(object);
 }
 
@@ -215,7 +138,7 @@ unsigned long find_next_bit(const unsigned long *map, unsigned long size,
 			    unsigned long offset)
 {
 	while (offset < size && !test_bit(offset, map)) {
-		unsigned long rest = map[offset / BITS_PER_LONG] >>
+		unsigned long rest = READ_ONCE(map[offset / BITS_PER_LONG]) >>
 				     offset % BITS_PER_LONG;
 
 		offset += rest ? __builtin_ctzl(rest) :
@@ -244,12 +167,13 @@ unsigned long bitmap_weight(const unsigned long *map, unsigned long size)
 unsigned long find_last_bit(const unsigned long *map, unsigned long size)
 {
 	for (unsigned long bit = size; bit; ) {
-		unsigned long rest = map[(bit - 1) / BITS_PER_LONG] <<
-				     (BITS_PER_LONG - 1 - (bit - 1) % BITS_PER_LONG);
+		unsigned long last = bit - 1;
+		unsigned long rest = READ_ONCE(map[last / BITS_PER_LONG]) <<
+				     (BITS_PER_LONG - 1 - last % BITS_PER_LONG);
 
 		if (rest)
-			return bit - 1 - __builtin_clzl(rest);
-		bit = round_down(bit - 1, BITS_PER_LONG);
+			return last - __builtin_clzl(rest);
+		bit = round_down(last, BITS_PER_LONG);
 	}
 	return size;
 }

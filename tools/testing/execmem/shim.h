@@ -11,6 +11,11 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
+/* If there are several threads, each has an environment of its own. */
+#ifndef SHIM_LOCAL
+#define SHIM_LOCAL
+#endif
+
 /* === Failures of the test ================================================= */
 
 /*
@@ -22,7 +27,7 @@ bool expect(bool ok, const char *file, int line, const char *what);
 #define EXPECT(_cond)	expect(_cond, __FILE__, __LINE__, #_cond)
 
 /* Set by a failure. The runner clears it before each test. */
-extern bool test_failed;
+extern SHIM_LOCAL bool test_failed;
 
 /* === Failures of the kernel, on demand ==================================== */
 
@@ -98,7 +103,7 @@ struct shim {
 	unsigned long spares_kept;
 };
 
-extern struct shim shim;
+extern SHIM_LOCAL struct shim shim;
 
 bool fails(struct fault *fault);
 void run_once(void (**callback)(void));

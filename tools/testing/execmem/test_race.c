@@ -210,24 +210,58 @@ static void test_alloc_while_other_fills_block(void)
 	release(taken);
 }
 
+/*
+ * A lookup reads several times. Another thread does two things: steps[0] before
+ * read number step_at[0], and steps[1] before read number step_at[1].
+ */
+#define MAX_READS	8
+
+static void (*steps[2])(void);
+static unsigned int step_at[2], reads;
+
+static void before_read(void)
+{
+	reads++;
+	for (int i = 0; i < 2; i++)
+		if (reads == step_at[i])
+			steps[i]();
+	if (reads < MAX_READS)
+		shim.in_lookup = before_read;
+}
+
+/* Returns what execmem_lookup() returns. Both steps are done at the end. */
+static bool lookup_in_steps(unsigned long addr, struct execmem_area *area)
+{
+	bool found;
+
+	reads = 0;
+	shim.in_lookup = before_read;
+	found = execmem_lookup(addr, area);
+	while (reads < MAX_READS)
+		before_read();
+	shim.in_lookup = NULL;
+	return found;
+}
+
+/* Do @check for all times of both steps. */
+static void for_all_steps(void (*first)(void), void (*second)(void),
+			  void (*check)(void))
+{
+	steps[0] = first;
+	steps[1] = second;
+	for (step_at[0] = 1; step_at[0] < MAX_READS; step_at[0]++)
+		for (step_at[1] = step_at[0]; step_at[1] < MAX_READS;
+		     step_at[1]++)
+			check();
+}
+
 /* Free memory is not found while chunks before it are allocated and freed. */
 static void take_shorter(void)
 {
 	taken = alloc_text(64);
 }
 
-static void free_then_take_shorter(void)
-{
-	release(victim);
-	shim.in_lookup = take_shorter;
-}
-
-/*
- * Reproducer: a lookup took the start of one chunk and the end of another for
- * one chunk, if a third chunk was allocated at the first one's address
- * meanwhile.
- */
-static void test_lookup_of_free_memory_during_reuse(void)
+static void check_lookup_of_free_memory(void)
 {
 	struct execmem_area area;
 	unsigned long gap, other;
@@ -237,11 +271,59 @@ static void test_lookup_of_free_memory_during_reuse(void)
 	gap = alloc_text(256);
 	other = alloc_text(128);
 	release(gap);
-	shim.in_lookup = free_then_take_shorter;
-	EXPECT(!execmem_lookup(gap + 128, &area));
-	EXPECT(taken == victim && !shim.in_lookup);
+	EXPECT(!lookup_in_steps(gap + 128, &area));
+	EXPECT(taken == victim);
 	release(taken);
 	release(other);
+}
+
+/*
+ * Reproducer: a lookup took the start of one chunk and the end of another for
+ * one chunk, if a third chunk was allocated at the first one's address
+ * meanwhile.
+ */
+static void test_lookup_of_free_memory_during_reuse(void)
+{
+	for_all_steps(free_victim, take_shorter, check_lookup_of_free_memory);
+}
+
+static unsigned long neighbour;
+
+static void take_place_of_both(void)
+{
+	release(neighbour);
+	taken = alloc_text(640);
+}
+
+static void check_lookup_of_reused(void)
+{
+	unsigned long gap, other;
+	struct execmem_area area;
+
+	start();
+	victim = alloc_text(256);
+	neighbour = alloc_text(256);
+	gap = alloc_text(256);
+	other = alloc_text(64);
+	release(gap);
+	if (lookup_in_steps(victim + 64, &area))
+		EXPECT(area.start == victim &&
+		       (area.size == 256 || area.size == 640));
+	EXPECT(taken == victim);
+	release(taken);
+	release(other);
+}
+
+/*
+ * Reproducer: a lookup found the start of a chunk, but no end any more, since
+ * the chunk was freed. So it took the end of the next chunk. Then that one was
+ * freed, too, and a larger chunk took the place of both. The start was set again,
+ * and there was no other start before the end, so the lookup returned a chunk
+ * that never was.
+ */
+static void test_lookup_of_chunk_during_reuse(void)
+{
+	for_all_steps(free_victim, take_place_of_both, check_lookup_of_reused);
 }
 
 void run_race_tests(void)
@@ -258,4 +340,5 @@ void run_race_tests(void)
 	RUN(alloc_while_other_grows);
 	RUN(alloc_while_other_fills_block);
 	RUN(lookup_of_free_memory_during_reuse);
+	RUN(lookup_of_chunk_during_reuse);
 }
