@@ -11,8 +11,8 @@
  * unit: in one where a chunk starts, in the other where a chunk ends. Between
  * the start and the end of a live chunk there are no other marks. So for an
  * address in a live chunk, the last start before it and the first end after that
- * start are those of the chunk. Each change of the bitmaps has a number. A
- * reader reads again if a change began during the lookup.
+ * start are those of the chunk. Changes of the bitmaps are counted. A reader
+ * reads again if a change began during the lookup.
  */
 
 #include "execmem_internal.h"
@@ -260,21 +260,21 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 		return false;
 	/*
 	 * If only the start of the changing chunk is marked, this is the end of
-	 * another one, whose start is between them.
+	 * another chunk, which has its own start between the two.
 	 */
 	return next_mark(block->starts, *last + 1, *first + 1) > *last;
 }
 
 /*
- * Call read_marks() until no change began during the call. Then it saw at most
- * a part of one change, the one with the number that was read first: those
- * before are complete, and of those after it, nothing was seen. So the marks of
- * all other chunks are right, and the changing chunk, which has no owner yet or
- * no longer, is found or not.
+ * Call read_marks() until no change began during the call. Then only the change
+ * with the number that was read first may have been seen partly. Earlier changes
+ * are complete, and nothing of later ones was seen. So the marks of all other
+ * chunks are right. The changing chunk has no owner yet, or no longer, so it
+ * does not matter whether it is found.
  *
- * This ends: in an NMI that interrupted a change, nobody else can begin one,
- * since the pool's lock is held. Otherwise other CPUs would have to change the
- * block again and again within the time of a few reads.
+ * The loop ends: in an NMI that interrupted a change, nobody else can begin one,
+ * since the pool's lock is held. Otherwise, other CPUs would have to change the
+ * block repeatedly, each time within a few reads.
  */
 static bool find_marks(struct execmem_block *block, unsigned long unit,
 		       unsigned long *first, unsigned long *last)

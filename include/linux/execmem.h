@@ -363,9 +363,8 @@ struct execmem_area {
  *
  * An allocation is live from execmem_alloc() until execmem_free() begins. The
  * answer is right if the allocation at @addr is neither allocated nor freed
- * during the lookup. If it is, the answer may be true or false, and the size
- * may be wrong. For free memory, the answer may be true only if the allocations
- * on both sides change during the lookup. Nothing keeps the allocation live
+ * during the lookup. If it is, the answer may be true or false. If the answer is
+ * true, start and size are right in any case. Nothing keeps the allocation live
  * after the lookup.
  *
  * Context: Any, including NMI. Takes no lock. The time grows with the distance

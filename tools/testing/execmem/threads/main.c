@@ -392,7 +392,7 @@ static void judge(struct period *found)
 	for (int i = 0; i < NR_WORKERS; i++)
 		if (lived(found, &workers[i].lives))
 			return;
-	EXPECT(!"a lookup found what never was");
+	EXPECT(!"a lookup found an area that never existed");
 }
 
 static void reset_logs(struct worker *worker)
