@@ -175,6 +175,7 @@ static const struct kunit_case *const parts[] = {
 	execmem_test_race_cases,
 	execmem_test_predictor_cases,
 	execmem_test_pages_cases,
+	execmem_test_perm_cases,
 	execmem_test_alias_cases,
 	execmem_test_fallback_cases,
 };

@@ -31,6 +31,7 @@ extern struct kunit_case execmem_test_race_cases[];
 extern struct kunit_case execmem_test_predictor_cases[];
 extern struct kunit_case execmem_test_pages_cases[];
 extern struct kunit_case execmem_test_alias_cases[];
+extern struct kunit_case execmem_test_perm_cases[];
 extern struct kunit_case execmem_test_fallback_cases[];
 
 /* === Pools, lib/test_execmem.c ============================================ */

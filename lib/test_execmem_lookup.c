@@ -183,10 +183,32 @@ static void vmalloc_knows_blocks(struct kunit *test)
 	}
 }
 
+/* What hardened usercopy asks: a copy must not reach into the neighbour. */
+static void copies_beyond_the_end_are_found(struct kunit *test)
+{
+	void *a = execmem_test_take_type(test, EXECMEM_BPF, 4 * UNIT);
+	struct execmem_area area;
+	size_t offset;
+
+	if (!execmem_is_shared(EXECMEM_BPF))
+		kunit_skip(test, "BPF is not shared");
+	KUNIT_ASSERT_TRUE(test, execmem_lookup((unsigned long)a, &area));
+	KUNIT_EXPECT_FALSE(test, execmem_exceeds(a, area.size, &offset));
+	KUNIT_EXPECT_FALSE(test, execmem_exceeds(a + 1, area.size - 1, &offset));
+	KUNIT_EXPECT_TRUE(test, execmem_exceeds(a, area.size + 1, &offset));
+	KUNIT_EXPECT_EQ(test, offset, 0);
+	KUNIT_EXPECT_TRUE(test, execmem_exceeds(a + area.size - 1, 2, &offset));
+	KUNIT_EXPECT_EQ(test, offset, area.size - 1);
+	KUNIT_EXPECT_TRUE(test, execmem_exceeds(a + 1, SIZE_MAX, &offset));
+	/* Memory that is not of execmem */
+	KUNIT_EXPECT_FALSE(test, execmem_exceeds(&area, SIZE_MAX, &offset));
+}
+
 struct kunit_case execmem_test_lookup_cases[] = {
 	KUNIT_CASE(lookup_finds_live_chunks),
 	KUNIT_CASE(lookup_takes_no_lock),
 	KUNIT_CASE_SLOW(lookup_works_in_nmi),
 	KUNIT_CASE(vmalloc_knows_blocks),
+	KUNIT_CASE(copies_beyond_the_end_are_found),
 	{}
 };

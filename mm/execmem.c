@@ -126,6 +126,17 @@ bool execmem_is_shared(enum execmem_type type)
 	return pool && pool->shared;
 }
 
+bool execmem_exceeds(const void *ptr, size_t size, size_t *offset)
+{
+	unsigned long addr = to_addr(ptr);
+	struct execmem_area area;
+
+	if (!execmem_lookup(addr, &area) || !execmem_is_shared(area.type))
+		return false;
+	*offset = addr - area.start;
+	return size > area.size - *offset;
+}
+
 size_t execmem_chunk_align(enum execmem_type type)
 {
 	struct execmem_pool *pool = execmem_pool_of(type);

@@ -44,8 +44,8 @@ struct execmem_attempt {
 
 #ifdef CONFIG_EXECMEM_HUGE
 /*
- * Is @addr mapped by a huge page? No lock is needed: only the caller knows the
- * block, so nobody changes its page table entries.
+ * Is @addr mapped by a huge page? No lock is needed: a huge page may be split
+ * concurrently, but its block is not unmapped.
  */
 static bool is_mapped_huge(unsigned long addr)
 {
@@ -64,11 +64,18 @@ static bool is_mapped_huge(unsigned long addr)
 }
 #endif
 
-/*
+/**
+ * execmem_block_is_huge - is a block mapped by huge pages only?
+ * @block: a block that is mapped
+ *
  * vmalloc may use base pages although huge pages were requested: if none are
- * free, or if ptdump holds the mmap lock of init_mm. So check the page table.
+ * free, or if ptdump holds the mmap lock of init_mm. Later, a change of
+ * permissions may split huge pages. So this looks into the page table.
+ *
+ * Context: Any. The block must not be unmapped concurrently.
+ * Return: true if no part of it is mapped by base pages
  */
-static bool block_is_huge(struct execmem_block *block)
+bool execmem_block_is_huge(struct execmem_block *block)
 {
 	if (!(block->pool->range->flags & EXECMEM_HUGE) ||
 	    !IS_ALIGNED(block->start | block->size, HUGE_BLOCK))
@@ -149,7 +156,7 @@ static bool map_pages(struct execmem_block *block,
 
 	block->start = (unsigned long)kasan_reset_tag(ptr);
 	block->size = PAGE_ALIGN(attempt->size);
-	block->huge = block_is_huge(block);
+	block->huge = execmem_block_is_huge(block);
 	if (range->flags & EXECMEM_KASAN_SHADOW &&
 	    kasan_alloc_module_shadow(ptr, block->size, GFP_KERNEL)) {
 		vfree(ptr);
@@ -221,7 +228,7 @@ static bool finish_block(struct execmem_block *block)
 	execmem_debug_map(block);
 	if (!protect_block(block)) {
 		/* Changing permissions may have split the mapping. */
-		if (block->huge && !block_is_huge(block)) {
+		if (block->huge && !execmem_block_is_huge(block)) {
 			block->huge = false;
 			block->reason = EXECMEM_SPLIT;
 		}
@@ -364,4 +371,57 @@ bool execmem_block_unmap(struct execmem_block *block)
 		return false;
 	vfree((void *)block->start);
 	return true;
+}
+
+/**
+ * execmem_pages_poisoned - did memory fail in a range of addresses?
+ * @start: first address, in a block
+ * @size: size in bytes
+ *
+ * Memory failure cannot migrate or drop these pages. It marks them, and may
+ * remove them from the direct map.
+ *
+ * Context: Any. The block must not be unmapped concurrently.
+ * Return: true if one of the pages is marked as failed
+ */
+bool execmem_pages_poisoned(unsigned long start, size_t size)
+{
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
+	    likely(!atomic_long_read(&num_poisoned_pages)))
+		return false;
+
+	for (unsigned long addr = start & PAGE_MASK; addr < start + size;
+	     addr += PAGE_SIZE) {
+		struct page *page = vmalloc_to_page((void *)addr);
+
+		if (page && PageHWPoison(page))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * execmem_block_find_page - find a page of a block by its number
+ * @block: a block that is mapped
+ * @from: address to start from
+ * @pfn: number of the first page that is looked for
+ * @nr: how many pages are looked for
+ *
+ * Context: Any. The block must not be unmapped concurrently.
+ * Return: the lowest address, not below @from, of one of these pages, or 0
+ */
+unsigned long execmem_block_find_page(struct execmem_block *block,
+				      unsigned long from, unsigned long pfn,
+				      unsigned long nr)
+{
+	unsigned long end = block->start + block->size;
+
+	for (unsigned long addr = max(from, block->start); addr < end;
+	     addr += PAGE_SIZE) {
+		struct page *page = vmalloc_to_page((void *)addr);
+
+		if (page && page_to_pfn(page) - pfn < nr)
+			return addr;
+	}
+	return 0;
 }

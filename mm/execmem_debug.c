@@ -11,6 +11,9 @@
 #include <linux/debug_locks.h>
 #include <linux/debugobjects.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/ratelimit.h>
+#include <linux/stacktrace.h>
 
 #define CREATE_TRACE_POINTS
 #include "execmem_internal.h"
@@ -134,4 +137,96 @@ void execmem_debug_free_end(struct execmem_chunk *chunk)
 		return;
 	kmemleak_free((void *)chunk->start);
 	poison(pool, chunk->start, chunk->size);
+}
+
+#ifdef CONFIG_STACKTRACE
+/*
+ * Who called set_memory_*(): the innermost function of a module, or else the
+ * function that called execmem_change_begin().
+ */
+static void *find_caller(void)
+{
+	unsigned long trace[16];
+	unsigned int nr = stack_trace_save(trace, ARRAY_SIZE(trace), 2);
+
+	for (unsigned int i = 0; i < nr; i++)
+		if (is_module_text_address(trace[i]))
+			return (void *)trace[i];
+	return nr ? (void *)trace[0] : NULL;
+}
+#else
+static void *find_caller(void)
+{
+	return NULL;
+}
+#endif
+
+/* Length of the name of an owner in a report */
+#define OWNER_LEN	96
+
+/* Write to @buf what a chunk is and whose. */
+static const char *name_owner(char *buf, const struct execmem_chunk *chunk)
+{
+	struct module *mod;
+
+	if (!chunk->size || chunk->state == EXECMEM_FREE)
+		return "free memory";
+	preempt_disable();
+	mod = __module_address(chunk->start);
+	if (mod)
+		snprintf(buf, OWNER_LEN, "%s of module %s",
+			 execmem_type_name(chunk->type), mod->name);
+	else
+		snprintf(buf, OWNER_LEN, "%s allocated by %pS",
+			 execmem_type_name(chunk->type), chunk->caller);
+	preempt_enable();
+	return buf;
+}
+
+/**
+ * execmem_debug_refusal - report that attributes of shared pages are not changed
+ * @first: copy of the chunk at the start of the pages; of size 0 if there is none
+ * @last: copy of the chunk at their end
+ *
+ * Context: Process context.
+ */
+void execmem_debug_refusal(const struct execmem_chunk *first,
+			   const struct execmem_chunk *last)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, 1);
+	char from[OWNER_LEN], to[OWNER_LEN];
+
+	if (!__ratelimit(&limit))
+		return;
+	pr_warn("execmem: %pS must not change attributes of shared pages, from %s to %s\n",
+		find_caller(), name_owner(from, first), name_owner(to, last));
+}
+
+/**
+ * execmem_debug_user_map - report that a shared page is mapped to user space
+ * @first: copy of the chunk at the start of the page
+ * @last: copy of the chunk at its end
+ *
+ * Context: Process context.
+ */
+void execmem_debug_user_map(const struct execmem_chunk *first,
+			    const struct execmem_chunk *last)
+{
+	char from[OWNER_LEN], to[OWNER_LEN];
+
+	execmem_report("a page that is not one allocation is mapped to user space, from %s to %s\n",
+		       name_owner(from, first), name_owner(to, last));
+}
+
+/**
+ * execmem_debug_poisoned - report that memory is not used again, since it failed
+ * @start: first address
+ * @size: size in bytes
+ *
+ * Context: Process context.
+ */
+void execmem_debug_poisoned(unsigned long start, size_t size)
+{
+	pr_err("execmem: memory failure in %zu bytes at %p, which are not used again\n",
+	       size, (void *)start);
 }

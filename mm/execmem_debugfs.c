@@ -42,8 +42,12 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 		   stats->allocs, stats->frees, stats->fills, stats->grown,
 		   stats->shrunk);
 	show_blocks(m, stats);
-	seq_printf(m, " failures %lu pred_flushes %lu\n",
-		   stats->failures, stats->pred_flushes);
+	seq_printf(m, " failures %lu pred_flushes %lu", stats->failures,
+		   stats->pred_flushes);
+	seq_printf(m, " attr_changes %lu attr_refusals %lu attr_restores %lu",
+		   stats->attr_changes, stats->attr_refusals,
+		   stats->attr_restores);
+	seq_printf(m, " poisoned %lu\n", stats->poisoned);
 	spin_unlock(&pool->lock);
 }
 

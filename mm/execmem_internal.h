@@ -12,6 +12,7 @@
  *   execmem.c           API, table of types, boot parameters
  *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
  *   execmem_chunk.c     keeps the chunks of a pool in a tree
+ *   execmem_perm.c      undoes changes of permissions by others
  *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
@@ -25,8 +26,8 @@
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
  * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
- * execmem_chunk.c, execmem_check.c and execmem_lookup.c in user space, with its
- * own version of execmem_kernel.h.
+ * execmem_chunk.c, execmem_perm.c, execmem_check.c and execmem_lookup.c in user
+ * space, with its own version of execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
@@ -85,6 +86,10 @@ enum execmem_reason {
  * @blocks: blocks added, by &enum execmem_reason
  * @failures: failed allocations
  * @pred_flushes: flushes of the branch predictors
+ * @attr_changes: changes of attributes by owners of chunks
+ * @attr_refusals: changes of attributes that were refused
+ * @attr_restores: frees of chunks or blocks that had to undo such changes
+ * @poisoned: chunks and blocks that are not used again, as their memory failed
  *
  * Protected by the pool's lock.
  */
@@ -97,6 +102,10 @@ struct execmem_stats {
 	unsigned long blocks[EXECMEM_NR_REASONS];
 	unsigned long failures;
 	unsigned long pred_flushes;
+	unsigned long attr_changes;
+	unsigned long attr_refusals;
+	unsigned long attr_restores;
+	unsigned long poisoned;
 };
 
 /* Blocks that are not as the type asks for, except small ones at the start */
@@ -174,9 +183,11 @@ struct execmem_pool {
  * @caller: return address of the caller that needed it first; constant
  * @start: first address; constant after it was mapped
  * @size: size in bytes; constant after it was mapped
- * @huge: true if all of it is mapped by huge pages; constant after it was
- *	mapped
- * @reason: see &enum execmem_reason; constant after it was mapped
+ * @huge: true if all of it is mapped by huge pages; protected by the pool's lock
+ *	after it was mapped
+ * @reason: see &enum execmem_reason; protected in the same way
+ * @changed: true if somebody changed attributes of a page; protected by the
+ *	pool's lock. execmem_restore_chunk() reads it without.
  * @used: bytes in chunks that are not free; protected by the pool's lock
  * @changes: number of changes of @starts and @ends. Written under the pool's
  *	lock, read under RCU.
@@ -184,6 +195,8 @@ struct execmem_pool {
  *	Written under the pool's lock, read under RCU.
  * @ends: bitmap with a bit for each unit, set if it is the last unit of a live
  *	chunk. Allocated together with @starts, and protected in the same way.
+ * @types: half a byte for each unit: the type of the chunk that starts there.
+ *	Allocated and protected like @ends.
  */
 struct execmem_block {
 	struct latch_tree_node node;
@@ -195,10 +208,12 @@ struct execmem_block {
 	size_t size;
 	bool huge;
 	enum execmem_reason reason;
+	bool changed;
 	size_t used;
 	unsigned int changes;
 	unsigned long *starts;
 	unsigned long *ends;
+	u8 *types;
 };
 
 /**
@@ -435,11 +450,21 @@ struct execmem_chunk *execmem_chunk_claim(struct execmem_pool *pool,
 struct execmem_chunk *execmem_chunk_free(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk);
 
+/* === mm/execmem_perm.c: changes of permissions by others ================== */
+
+int execmem_restore_chunk(struct execmem_chunk *chunk);
+int execmem_restore_block(struct execmem_block *block);
+
 /* === mm/execmem_block.c: pages and permissions ============================ */
 
 bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved);
 bool execmem_block_unmap(struct execmem_block *block);
+bool execmem_block_is_huge(struct execmem_block *block);
+bool execmem_pages_poisoned(unsigned long start, size_t size);
+unsigned long execmem_block_find_page(struct execmem_block *block,
+				      unsigned long from, unsigned long pfn,
+				      unsigned long nr);
 
 /* === mm/execmem_check.c: the invariants =================================== */
 
@@ -452,6 +477,8 @@ void execmem_block_publish(struct execmem_block *block);
 void execmem_block_withdraw(struct execmem_block *block);
 void execmem_block_free(struct execmem_block *block);
 struct execmem_pool *execmem_pool_at(unsigned long addr);
+unsigned long execmem_find_page(unsigned long from, unsigned long pfn,
+				unsigned long nr);
 void execmem_mark_live(struct execmem_chunk *chunk);
 void execmem_mark_dead(struct execmem_chunk *chunk);
 bool execmem_is_marked(const struct execmem_chunk *chunk);
@@ -466,5 +493,10 @@ void execmem_debug_ready(struct execmem_block *block);
 void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size);
 void execmem_debug_free_begin(struct execmem_chunk *chunk);
 void execmem_debug_free_end(struct execmem_chunk *chunk);
+void execmem_debug_poisoned(unsigned long start, size_t size);
+void execmem_debug_user_map(const struct execmem_chunk *first,
+			    const struct execmem_chunk *last);
+void execmem_debug_refusal(const struct execmem_chunk *first,
+			   const struct execmem_chunk *last);
 
 #endif /* _MM_EXECMEM_INTERNAL_H */

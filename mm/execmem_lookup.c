@@ -13,6 +13,10 @@
  * address in a live chunk, the last start before it and the first end after that
  * start are those of the chunk. Changes of the bitmaps are counted. A reader
  * reads again if a change began during the lookup.
+ *
+ * The type that was asked for is kept beside the bitmaps, in half a byte for
+ * each unit, of which only that of the first unit of a chunk is valid. The
+ * types that are merged into one pool cannot be told apart otherwise.
  */
 
 #include "execmem_internal.h"
@@ -57,8 +61,40 @@ static unsigned long nr_units(struct execmem_block *block)
 	return block->size >> block->pool->unit_shift;
 }
 
+/* === Types ================================================================ */
+
+#define TYPE_BITS	4
+#define TYPES_PER_BYTE	(BITS_PER_BYTE / TYPE_BITS)
+
+static_assert(EXECMEM_TYPE_MAX <= 1 << TYPE_BITS);
+
+static unsigned int type_shift(unsigned long unit)
+{
+	return unit % TYPES_PER_BYTE * TYPE_BITS;
+}
+
+/* Readers may read the other half of the byte concurrently. */
+static void set_type(struct execmem_block *block, unsigned long unit,
+		     enum execmem_type type)
+{
+	u8 *byte = &block->types[unit / TYPES_PER_BYTE];
+	u8 mask = GENMASK(TYPE_BITS - 1, 0) << type_shift(unit);
+
+	WRITE_ONCE(*byte, (*byte & ~mask) | type << type_shift(unit));
+}
+
+static enum execmem_type type_at(struct execmem_block *block,
+				 unsigned long unit)
+{
+	u8 byte = READ_ONCE(block->types[unit / TYPES_PER_BYTE]);
+
+	return byte >> type_shift(unit) & GENMASK(TYPE_BITS - 1, 0);
+}
+
+/* === Marks ================================================================ */
+
 /**
- * execmem_marks_alloc - allocate the bitmaps of a block
+ * execmem_marks_alloc - allocate the bitmaps and the types of a block
  * @block: the block; its size is set
  *
  * Context: Process context, may sleep.
@@ -68,10 +104,12 @@ bool execmem_marks_alloc(struct execmem_block *block)
 {
 	size_t longs = BITS_TO_LONGS(nr_units(block));
 
-	block->starts = kvcalloc(2 * longs, sizeof(long), GFP_KERNEL);
+	block->starts = kvcalloc((2 + TYPE_BITS) * longs, sizeof(long),
+				 GFP_KERNEL);
 	if (!block->starts)
 		return false;
 	block->ends = block->starts + longs;
+	block->types = (u8 *)(block->ends + longs);
 	kmemleak_not_leak(block->starts);
 	return true;
 }
@@ -166,6 +204,36 @@ static void begin_change(struct execmem_block *block)
 }
 
 /**
+ * execmem_find_page - find a page in the blocks of shared pools by its number
+ * @from: address to start from
+ * @pfn: number of the first page that is looked for
+ * @nr: how many pages are looked for
+ *
+ * This visits every page of every block, and is for debugging only.
+ *
+ * Context: Process context, takes the lock of the tree.
+ * Return: the lowest address, not below @from, of one of these pages, or 0
+ */
+unsigned long execmem_find_page(unsigned long from, unsigned long pfn,
+				unsigned long nr)
+{
+	unsigned long addr = 0;
+	struct rb_node *node;
+
+	spin_lock(&execmem_blocks_lock);
+	for (node = rb_first(&execmem_blocks.tree[0]); node && !addr;
+	     node = rb_next(node)) {
+		struct execmem_block *block =
+			container_of(node, struct execmem_block, node.node[0]);
+
+		if (block->pool->shared && block->start + block->size > from)
+			addr = execmem_block_find_page(block, from, pfn, nr);
+	}
+	spin_unlock(&execmem_blocks_lock);
+	return addr;
+}
+
+/**
  * execmem_mark_live - let execmem_lookup() find a chunk
  * @chunk: the chunk, with its final size
  *
@@ -176,6 +244,7 @@ void execmem_mark_live(struct execmem_chunk *chunk)
 	struct execmem_block *block = chunk->block;
 
 	begin_change(block);
+	set_type(block, unit_at(block, chunk->start), chunk->type);
 	__set_bit(unit_at(block, chunk->start), block->starts);
 	__set_bit(unit_at(block, chunk->start + chunk->size - 1), block->ends);
 }
@@ -244,11 +313,12 @@ static unsigned long next_mark(const unsigned long *map, unsigned long nr,
 }
 
 /*
- * Find the first and the last unit of the live chunk that @unit is in. One
- * change may be in progress, see find_marks().
+ * Find the first and the last unit of the live chunk that @unit is in, and its
+ * type. One change may be in progress, see find_marks().
  */
 static bool read_marks(struct execmem_block *block, unsigned long unit,
-		       unsigned long *first, unsigned long *last)
+		       unsigned long *first, unsigned long *last,
+		       enum execmem_type *type)
 {
 	unsigned long nr = nr_units(block);
 
@@ -258,6 +328,7 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
 	*last = next_mark(block->ends, nr, *first);
 	if (*last < unit || *last >= nr)
 		return false;
+	*type = type_at(block, *first);
 	/*
 	 * If only the start of the changing chunk is marked, this is the end of
 	 * another chunk, which has its own start between the two.
@@ -277,7 +348,8 @@ static bool read_marks(struct execmem_block *block, unsigned long unit,
  * block repeatedly, each time within a few reads.
  */
 static bool find_marks(struct execmem_block *block, unsigned long unit,
-		       unsigned long *first, unsigned long *last)
+		       unsigned long *first, unsigned long *last,
+		       enum execmem_type *type)
 {
 	unsigned int changes;
 	bool found;
@@ -286,7 +358,7 @@ static bool find_marks(struct execmem_block *block, unsigned long unit,
 		changes = READ_ONCE(block->changes);
 		/* Pairs with the release of the pool's lock by writers. */
 		smp_rmb();
-		found = read_marks(block, unit, first, last);
+		found = read_marks(block, unit, first, last, type);
 		/* Pairs with smp_wmb() in begin_change(). */
 		smp_rmb();
 	} while (READ_ONCE(block->changes) != changes);
@@ -301,13 +373,13 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area)
 
 	rcu_read_lock();
 	block = block_at(addr);
-	found = block && find_marks(block, unit_at(block, addr), &first, &last);
+	found = block && find_marks(block, unit_at(block, addr), &first, &last,
+				    &area->type);
 	if (found) {
 		unsigned int shift = block->pool->unit_shift;
 
 		area->start = block->start + (first << shift);
 		area->size = (last + 1 - first) << shift;
-		area->type = block->pool->type;
 	}
 	rcu_read_unlock();
 	return found;
@@ -340,7 +412,7 @@ static void draw_block(struct execmem_block *block, struct execmem_map *map)
 	*map = (struct execmem_map) {
 		.start = block->start,
 		.size = block->size,
-		.huge = block->huge,
+		.huge = READ_ONCE(block->huge),
 		.caller = block->caller,
 		.nr_units = nr,
 	};

@@ -44,6 +44,8 @@
  *   handed out and after its last chunk was invalidated, and always for the
  *   whole block. Types with a seal hook are an exception: their blocks are not
  *   huge, and a chunk is read-only from execmem_seal() until it is invalidated.
+ *   Owners may change whole pages of their own chunk. This is undone before the
+ *   chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
  *
@@ -146,13 +148,16 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 static void destroy_blocks(struct list_head *blocks)
 {
 	struct execmem_block *block, *tmp;
+	int err;
 
 	list_for_each_entry_safe(block, tmp, blocks, list) {
 		trace_execmem_shrink(block->pool->type, block->start,
 				     block->size, block->huge);
 		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
-		if (!execmem_block_unmap(block))
+		err = execmem_restore_block(block);
+		/* A failure of memory is reported, and is nobody's mistake. */
+		if (err != -EHWPOISON && (err || !execmem_block_unmap(block)))
 			execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
 				       block->size);
 		execmem_block_free(block);
@@ -536,10 +541,14 @@ static void reclaim_chunk(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk)
 {
 	LIST_HEAD(unused);
+	int err;
 
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
 	execmem_debug_free_begin(chunk);
-	if (invalidate_chunk(pool, chunk)) {
+	err = execmem_restore_chunk(chunk);
+	if (err == -EHWPOISON)
+		return;
+	if (err || invalidate_chunk(pool, chunk)) {
 		execmem_report("cannot overwrite a freed chunk, %zu bytes leaked\n",
 			       chunk->size);
 		return;
@@ -787,7 +796,7 @@ bool execmem_pool_next(struct execmem_pool *pool, unsigned long addr,
  * execmem_pool_init - initialize an empty pool
  * @pool: the pool
  * @name: name in statistics; not copied
- * @type: type in execmem_lookup(), statistics and trace events
+ * @type: type in statistics and trace events of blocks
  * @range: description of the type; not copied
  *
  * Context: Process context or boot.

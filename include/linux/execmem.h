@@ -139,6 +139,11 @@ enum execmem_range_flags {
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
+ * @restore: give the pages of @len bytes at @start, and their aliases, the
+ *	permissions that pages of a shared type with @flags have, whatever the
+ *	page table says, and flush TLBs if it said something else. May sleep.
+ *	Returns 1 if it did, 0 if there was nothing to do, or an error. %NULL if
+ *	nobody can change permissions of pages of this type.
  */
 struct execmem_range {
 	unsigned long   start;
@@ -154,6 +159,8 @@ struct execmem_range {
 	int		(*invalidate)(void *dst, size_t len);
 	int		(*seal)(void *start, size_t len);
 	void		(*trap)(void *dst, size_t len);
+	int		(*restore)(void *start, size_t len,
+				   enum execmem_range_flags flags);
 };
 
 /**
@@ -347,8 +354,7 @@ size_t execmem_free(void *ptr);
  * struct execmem_area - an allocation, as execmem_lookup() found it
  * @start: address of the first byte
  * @size: size in bytes, as rounded up by the allocator
- * @type: type of the pool. If types are merged, this is the type that the
- *	others are merged into, not the type that was asked for.
+ * @type: the type that was asked for, even if it is merged into another one
  */
 struct execmem_area {
 	unsigned long		start;
@@ -396,6 +402,46 @@ size_t execmem_chunk_align(enum execmem_type type);
  * Return: true if they share blocks, else false
  */
 bool execmem_is_shared(enum execmem_type type);
+
+#ifdef CONFIG_EXECMEM
+/**
+ * execmem_exceeds - does memory extend beyond the end of an allocation?
+ * @ptr: first address
+ * @size: size in bytes, not 0
+ * @offset: set to the offset of @ptr in its allocation if it is in one
+ *
+ * For checks of what is copied from or to memory of modules: there may be
+ * memory of others right after an allocation of a shared type.
+ *
+ * Context: Any, including NMI; see execmem_lookup().
+ * Return: true if @ptr is in a live allocation of a shared type and the memory
+ *	ends after it, else false
+ */
+bool execmem_exceeds(const void *ptr, size_t size, size_t *offset);
+int execmem_change_begin(unsigned long addr, size_t size);
+void execmem_change_end(unsigned long addr);
+#else
+static inline bool execmem_exceeds(const void *ptr, size_t size, size_t *offset)
+{
+	return false;
+}
+
+static inline int execmem_change_begin(unsigned long addr, size_t size)
+{
+	return 0;
+}
+
+static inline void execmem_change_end(unsigned long addr) {}
+#endif
+
+void __execmem_check_user_map(unsigned long pfn, unsigned long nr);
+
+/* Called before @nr pages are mapped to user space. */
+static inline void execmem_check_user_map(unsigned long pfn, unsigned long nr)
+{
+	if (IS_ENABLED(CONFIG_EXECMEM_DEBUG))
+		__execmem_check_user_map(pfn, nr);
+}
 
 /* Frees an execmem allocation at the end of a scope: __free(execmem) */
 DEFINE_FREE(execmem, void *, if (_T) execmem_free(_T));

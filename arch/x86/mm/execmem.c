@@ -13,6 +13,7 @@
 #include <linux/random.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 
 #include <asm/set_memory.h>
 #include <asm/setup.h>
@@ -90,6 +91,159 @@ static int unseal_data(void *start, size_t len)
 	       leave_data(start, len);
 }
 
+/* === Attributes that somebody else changed ================================ */
+
+/* What others may have changed in an entry of the page table */
+#define ATTRIBUTES	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PWT | \
+			 _PAGE_PCD | _PAGE_NX)
+
+/**
+ * struct repair - restores attributes of pages
+ * @prot: attributes that the pages must have
+ * @mask: bits of an entry that are compared
+ * @first: first address with other attributes
+ * @end: address after the last one; 0 if there is none so far
+ *
+ * Local to the task that frees the pages.
+ */
+struct repair {
+	pgprot_t prot;
+	pgprotval_t mask;
+	unsigned long first;
+	unsigned long end;
+};
+
+/* Number of the page that a leaf entry maps at @addr */
+static unsigned long leaf_pfn(pte_t *pte, unsigned int level, unsigned long addr)
+{
+	unsigned long offset = addr & ~page_level_mask(level);
+
+	if (level == PG_LEVEL_4K)
+		return pte_pfn(*pte);
+	if (level == PG_LEVEL_2M)
+		return pmd_pfn(*(pmd_t *)pte) + (offset >> PAGE_SHIFT);
+	return pud_pfn(*(pud_t *)pte) + (offset >> PAGE_SHIFT);
+}
+
+/* Note that @addr, and what else its leaf of @level maps, has to be restored. */
+static void note_repair(struct repair *repair, unsigned long addr,
+			unsigned int level)
+{
+	unsigned long start = addr & page_level_mask(level);
+
+	if (!repair->end || start < repair->first)
+		repair->first = start;
+	repair->end = max(repair->end, start + page_level_size(level));
+}
+
+static bool differs(struct repair *repair, pte_t *pte)
+{
+	return (pte_flags(*pte) ^ pgprot_val(repair->prot)) & repair->mask;
+}
+
+/*
+ * set_memory_restore() leaves the alias as executable as it is, since the
+ * direct map never is.
+ */
+static int repair_alias(unsigned long alias, pte_t *pte)
+{
+	if (pte_flags(*pte) & _PAGE_NX)
+		return 0;
+	return set_memory_nx(alias, 1);
+}
+
+/*
+ * Compare a page and its alias with what they must be. Returns the size of what
+ * was compared, in bytes, or an error if something else is mapped there.
+ */
+static long check_page(struct repair *repair, unsigned long addr,
+		       struct page *page)
+{
+	unsigned long alias = (unsigned long)page_address(page);
+	unsigned int level, alias_level;
+	pte_t *pte = lookup_address(addr, &level);
+	pte_t *alias_pte = lookup_address(alias, &alias_level);
+	int err;
+
+	if (!pte || !alias_pte || pte_none(*pte) ||
+	    leaf_pfn(pte, level, addr) != page_to_pfn(page))
+		return -EFAULT;
+	if (differs(repair, pte))
+		note_repair(repair, addr, level);
+	else if (((pte_flags(*alias_pte) | _PAGE_NX) ^
+		  (pgprot_val(repair->prot) | _PAGE_NX)) & repair->mask)
+		note_repair(repair, addr, min(level, alias_level));
+
+	err = repair_alias(alias, alias_pte);
+	if (err)
+		return err;
+
+	level = min(level, alias_level);
+	return page_level_size(level) - (addr & ~page_level_mask(level));
+}
+
+/* Compare all pages from @start to @end, which are in one block. */
+static int check_pages(struct repair *repair, unsigned long start,
+		       unsigned long end)
+{
+	struct vm_struct *area = find_vm_area((void *)start);
+	unsigned long base;
+	long size;
+
+	if (WARN_ON_ONCE(!area))
+		return -EFAULT;
+	base = (unsigned long)area->addr;
+	for (unsigned long addr = start; addr < end; addr += size) {
+		size = check_page(repair, addr,
+				  area->pages[(addr - base) >> PAGE_SHIFT]);
+		if (size < 0)
+			return size;
+	}
+	return 0;
+}
+
+/*
+ * Restore what differs, and what lies between, by one change with one flush. A
+ * huge page that differs is restored as a whole, so it is not split.
+ */
+static int repair_pages(struct repair *repair, void *start, size_t len)
+{
+	unsigned long first = (unsigned long)start & PAGE_MASK;
+	int err = check_pages(repair, first, PAGE_ALIGN((unsigned long)start + len));
+
+	if (err || !repair->end)
+		return err;
+	return set_memory_restore(repair->first, (repair->end - repair->first) >>
+				  PAGE_SHIFT, repair->prot) ?: 1;
+}
+
+static int restore_pages(void *start, size_t len, enum execmem_range_flags flags)
+{
+	struct repair repair = {
+		.prot = PAGE_KERNEL,
+		.mask = ATTRIBUTES & __supported_pte_mask,
+	};
+
+	if (flags & EXECMEM_EXEC)
+		repair.prot = PAGE_KERNEL_ROX;
+	else if (flags & EXECMEM_READONLY)
+		repair.prot = PAGE_KERNEL_RO;
+	return repair_pages(&repair, start, len);
+}
+
+/* These may be read-only or not: unseal_data() makes them writable. */
+static int restore_sealed(void *start, size_t len, enum execmem_range_flags flags)
+{
+	struct repair repair = {
+		.prot = PAGE_KERNEL,
+		.mask = ATTRIBUTES & __supported_pte_mask & ~_PAGE_RW,
+	};
+
+	return repair_pages(&repair, start, len);
+}
+
+/* === Description of the types ============================================= */
+
 static const char *__init no_huge_reason(void)
 {
 	if (!rodata_enabled)
@@ -138,6 +292,7 @@ static struct execmem_range __init shared(const struct execmem_range *pages,
 	range.invalidate = flags & EXECMEM_READONLY ? invalidate_text :
 						      leave_data;
 	range.trap = flags & EXECMEM_EXEC ? trap_text : NULL;
+	range.restore = restore_pages;
 	return range;
 }
 
@@ -156,6 +311,7 @@ static struct execmem_range __init sealed_pages(const struct execmem_range *page
 	range.fill = NULL;
 	range.invalidate = unseal_data;
 	range.seal = seal_data;
+	range.restore = restore_sealed;
 	return range;
 }
 

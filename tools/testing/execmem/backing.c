@@ -241,6 +241,28 @@ void execmem_spare_kept(void)
 	shim.spares_kept++;
 }
 
+bool execmem_block_is_huge(struct execmem_block *block)
+{
+	return block->huge && !shim.split;
+}
+
+bool execmem_pages_poisoned(unsigned long start, size_t size)
+{
+	return shim.poisoned - start < size;
+}
+
+/* Page frame numbers are addresses here. */
+unsigned long execmem_block_find_page(struct execmem_block *block,
+				      unsigned long from, unsigned long pfn,
+				      unsigned long nr)
+{
+	unsigned long addr = max3(from, block->start, pfn << PAGE_SHIFT);
+	unsigned long end = min(block->start + block->size,
+				(pfn + nr) << PAGE_SHIFT);
+
+	return addr < end ? addr : 0;
+}
+
 /* === Hooks of the architecture ============================================ */
 
 int hook_fill(void *dst, const void *src, size_t len)
@@ -274,6 +296,15 @@ int hook_seal(void *start, size_t len)
 	return 0;
 }
 
+/* It must come before anything is written to the memory. */
+int hook_restore(void *start, size_t len, enum execmem_range_flags flags)
+{
+	no_lock_held();
+	if (fails(&shim.restore))
+		return -EIO;
+	return shim.attributes_differ;
+}
+
 void hook_trap(void *dst, size_t len)
 {
 	might_sleep();
@@ -301,4 +332,25 @@ void execmem_debug_free_begin(struct execmem_chunk *chunk)
 void execmem_debug_free_end(struct execmem_chunk *chunk)
 {
 	no_lock_held();
+}
+
+void execmem_debug_refusal(const struct execmem_chunk *first,
+			   const struct execmem_chunk *last)
+{
+	no_lock_held();
+	shim.refusals++;
+	shim.refused[0] = first->size;
+	shim.refused[1] = last->size;
+}
+
+void execmem_debug_user_map(const struct execmem_chunk *first,
+			    const struct execmem_chunk *last)
+{
+	execmem_debug_refusal(first, last);
+}
+
+void execmem_debug_poisoned(unsigned long start, size_t size)
+{
+	no_lock_held();
+	EXPECT(execmem_pages_poisoned(start, size));
 }

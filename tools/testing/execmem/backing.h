@@ -19,6 +19,7 @@ bool backing_is(unsigned long start, size_t size, int byte);
 int hook_fill(void *dst, const void *src, size_t len);
 int hook_invalidate(void *dst, size_t len);
 int hook_seal(void *start, size_t len);
+int hook_restore(void *start, size_t len, enum execmem_range_flags flags);
 void hook_trap(void *dst, size_t len);
 void hook_flush(void);
 

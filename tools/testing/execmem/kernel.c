@@ -7,6 +7,7 @@
 
 #include "../../../mm/execmem_lookup.c"
 #include "../../../mm/execmem_check.c"
+#include "../../../mm/execmem_perm.c"
 #include "../../../mm/execmem_chunk.c"
 #include "../../../mm/execmem_pool.c"
 #include "../../../mm/execmem.c"

@@ -137,6 +137,7 @@ int main(int argc, char **argv)
 	run_block_tests();
 	run_inspect_tests();
 	run_guard_tests();
+	run_perm_tests();
 	run_race_tests();
 	run_flush_tests();
 	run_fault_tests();

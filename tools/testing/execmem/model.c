@@ -591,7 +591,7 @@ void model_lookup(unsigned long addr)
 	if (found && chunk) {
 		EXPECT(area.start == chunk->start);
 		EXPECT(area.size == chunk->size);
-		EXPECT(area.type == model_pool_of(chunk->type)->pool->type);
+		EXPECT(area.type == chunk->type);
 	}
 	end(&before, NULL, 0);
 }

@@ -56,6 +56,7 @@ struct execmem_block;
  * @fill: faults of the fill hook
  * @invalidate: faults of the invalidate hook
  * @seal: faults of the seal hook
+ * @restore: faults of the restore hook
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
@@ -63,6 +64,9 @@ struct execmem_block;
  * @before_mutex: called once, before the next mutex is taken
  * @mapped: called after a block was mapped
  * @unmapping: called before a block is given back
+ * @attributes_differ: the restore hook finds something to restore
+ * @split: huge pages were split
+ * @poisoned: an address at which memory failed; 0 if there is none
  * @in_interrupt: value of in_interrupt()
  * @nohugevmalloc: the boot parameter of this name was given
  * @map_failures: number of blocks that could not be mapped
@@ -70,6 +74,9 @@ struct execmem_block;
  * @warnings: number of WARN_ON() hits
  * @objects: number of structures that are allocated
  * @reports: number of calls of execmem_report()
+ * @refusals: number of calls of execmem_debug_refusal() and
+ *	execmem_debug_user_map()
+ * @refused: sizes of the chunks that were reported last; 0 if there was none
  * @visits: number of tree nodes that were visited
  * @flushes: number of predictor flushes
  * @now: the time in jiffies
@@ -83,6 +90,7 @@ struct shim {
 	struct fault fill;
 	struct fault invalidate;
 	struct fault seal;
+	struct fault restore;
 	void (*in_fill)(void);
 	void (*in_invalidate)(void);
 	void (*in_flush)(void);
@@ -90,6 +98,9 @@ struct shim {
 	void (*before_mutex)(void);
 	void (*mapped)(struct execmem_block *block);
 	void (*unmapping)(struct execmem_block *block);
+	bool attributes_differ;
+	bool split;
+	unsigned long poisoned;
 	bool in_interrupt;
 	bool nohugevmalloc;
 	unsigned long map_failures;
@@ -97,6 +108,8 @@ struct shim {
 	unsigned long warnings;
 	unsigned long objects;
 	unsigned long reports;
+	unsigned long refusals;
+	size_t refused[2];
 	unsigned long visits;
 	unsigned long flushes;
 	unsigned long now;

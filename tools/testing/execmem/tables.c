@@ -28,6 +28,7 @@ struct execmem_range shared_range(size_t offset, size_t size,
 		.fill = hook_fill,
 		.invalidate = hook_invalidate,
 		.trap = hook_trap,
+		.restore = hook_restore,
 	};
 }
 
@@ -43,6 +44,7 @@ static struct execmem_range plain_range(size_t offset, size_t size)
 	range.fill = NULL;
 	range.invalidate = NULL;
 	range.trap = NULL;
+	range.restore = NULL;
 	return range;
 }
 

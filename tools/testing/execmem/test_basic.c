@@ -506,7 +506,8 @@ static void test_lookup(void)
 	EXPECT(execmem_lookup(a + 127, &area));
 	EXPECT(area.start == a && area.size == 128 && area.type == TYPE);
 	EXPECT(execmem_lookup(b, &area));
-	EXPECT(area.start == b && area.type == TYPE);
+	/* A type that is merged into that of the pool */
+	EXPECT(area.start == b && area.type == EXECMEM_KPROBES);
 	EXPECT(!execmem_lookup(a - 1, &area));
 	EXPECT(!execmem_lookup(b + 64, &area));
 	execmem_seal((void *)a);
@@ -515,6 +516,30 @@ static void test_lookup(void)
 	EXPECT(!execmem_lookup(a, &area));
 	release(b);
 	EXPECT(!execmem_lookup(b, &area));
+}
+
+/* What hardened usercopy asks: a copy must not reach into the neighbour. */
+static void test_exceeds(void)
+{
+	unsigned long a, b, own;
+	size_t offset;
+
+	start();
+	a = alloc_text(100);
+	b = alloc_text(64);
+	EXPECT(!execmem_exceeds((void *)a, 128, &offset));
+	EXPECT(execmem_exceeds((void *)a, 129, &offset) && !offset);
+	EXPECT(!execmem_exceeds((void *)(a + 100), 28, &offset));
+	EXPECT(execmem_exceeds((void *)(a + 100), 29, &offset) && offset == 100);
+	EXPECT(execmem_exceeds((void *)(a + 1), SIZE_MAX, &offset));
+	EXPECT(execmem_exceeds((void *)b, 65, &offset));
+	release(b);
+	EXPECT(!execmem_exceeds((void *)b, 65, &offset));
+	/* Pages of its own are followed by a page that is not mapped. */
+	own = alloc_of(EXECMEM_MODULE_DATA, 100);
+	EXPECT(!execmem_exceeds((void *)own, 2 * PAGE_SIZE, &offset));
+	release(own);
+	release(a);
 }
 
 /* Units of one byte: the code must not depend on pages or cache lines. */
@@ -618,4 +643,5 @@ void run_basic_tests(void)
 	RUN(seal_bad_address);
 	RUN(seal_hook);
 	RUN(lookup);
+	RUN(exceeds);
 }

@@ -34,6 +34,7 @@ void run_boot_tests(void);
 void run_block_tests(void);
 void run_inspect_tests(void);
 void run_guard_tests(void);
+void run_perm_tests(void);
 void run_flush_tests(void);
 void run_race_tests(void);
 void run_fault_tests(void);
