@@ -244,7 +244,10 @@ static bool __init range_is_valid(struct execmem_info *info, int type)
 	if (!r->start || !r->end || !pgprot_val(r->pgprot) ||
 	    !is_power_of_2(r->alignment) || !PAGE_ALIGNED(r->granularity))
 		return false;
-	return r->granularity <= r->alignment || shared_is_valid(r);
+	/* Without shared blocks, nothing would undo the seal. */
+	if (r->granularity <= r->alignment)
+		return !r->seal;
+	return shared_is_valid(r);
 }
 
 static bool __init execmem_validate(struct execmem_info *info)

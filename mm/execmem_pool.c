@@ -824,7 +824,7 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 	if (pool->shared && range->flags & EXECMEM_RANDOMIZE) {
 		slots = (range->end - range->start) / range->granularity;
 		/* Leave room after it: the last eighth would soon be full. */
-		slots = slots - slots / 8 ?: 1;
+		slots = (slots - slots / 8) ?: 1;
 		pool->hint += (unsigned long)get_random_u32_below(slots) *
 			      range->granularity;
 	}

@@ -134,8 +134,8 @@ enum execmem_range_flags {
  *	memset(), so %EXECMEM_READONLY requires a function.
  * @seal: make @len bytes at @start read-only, for types that are written in
  *	place until execmem_seal(). May sleep. Returns 0 or an error. Requires
- *	@invalidate, an @alignment of at least a page, and no %EXECMEM_HUGE. If
- *	%NULL, sealing changes no permissions.
+ *	@invalidate, an @alignment of at least a page, no %EXECMEM_HUGE, and a
+ *	shared type. If %NULL, sealing changes no permissions.
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.

@@ -156,6 +156,8 @@ static void test_boot_rejects_bad_seal(void)
 	EXPECT(!boots_with_seal(PAGE_SIZE / 2, 0, hook_invalidate));
 	EXPECT(!boots_with_seal(PAGE_SIZE, EXECMEM_HUGE, hook_invalidate));
 	EXPECT(!boots_with_seal(PAGE_SIZE, 0, NULL));
+	/* Not shared, so invalidate would never be called to undo it. */
+	EXPECT(!boots_with_seal(SZ_64K, 0, hook_invalidate));
 }
 
 static void test_boot_rejects_bad_table(void)
