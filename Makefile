@@ -99,7 +99,7 @@ shell:		## boot a kernel to a shell (V=x86; leave with "exit")
 	@dev/vm.sh $(V) -i
 
 kunit:		## the KUnit suite, by the kernel's kunit.py
-	@dev/kunit.sh
+	@dev/jobs/kunit/own-kernel
 
 harness:	## the bookkeeping in user space, under sanitizers (HARNESS=quick)
 	@dev/packages.sh $(if $(filter fuzz,$(HARNESS)),fuzz,harness)

@@ -188,7 +188,15 @@ resolve() {
 	gl read-tree --empty
 	gl update-index --add --cacheinfo "100644,$blob,$3"
 	gl apply --cached --whitespace=nowarn "$record" >&2 || return 1
+	echo "${record##*/}" >>"$LINUX/.git/series-resolved"
 	gl ls-files -s | cut -d ' ' -f 2
+}
+
+# unused_resolutions DIR VERSION: print those that were recorded for this base, but that
+# no conflict needs any more.  Since .git/series-resolved was removed, all was assembled.
+unused_resolutions() {
+	[ ! -d "$1/patches/resolved" ] || find "$1/patches/resolved" -name "$2-*.diff" -printf '%f\n' |
+		sort | comm -23 - <(sort -u "$LINUX/.git/series-resolved" 2>/dev/null)
 }
 
 # settle_merge DIR TMP FILE MERGED PATCH: print the blob of MERGED, with the recorded

@@ -144,7 +144,7 @@ gate_export() {
 gate_selftest() {
 	local t bad=0
 
-	for t in "$DEV"/tests/{packages,series,base,gates,kunit}; do
+	for t in "$DEV"/tests/{packages,series,base,gates,kunit,fuzz}; do
 		"$t" >"$scratch/selftest" 2>&1 || { echo "${t##*/}:"; tail -n 8 "$scratch/selftest"; bad=1; }
 	done
 	return $bad
@@ -285,7 +285,8 @@ series_objects() {
 		arch/"$2"/*32.c)			continue ;;
 		arch/"$2"/*)				;;
 		arch/*|tools/*|samples/*|scripts/*)	continue ;;
-		kernel/livepatch/*)			continue ;;	# configured in gate_configs only
+		# configured in gate_configs only
+		kernel/livepatch/*|mm/kasan/*)		continue ;;
 		# not configured elsewhere
 		kernel/static_call_inline.c|kernel/trace/*)	[ "$2" = x86 ] || continue ;;
 		esac
@@ -406,11 +407,12 @@ gate_configs() {
 		if ! grep -qxF "${line[0]}" "$out/.config"; then
 			echo "$name: '${line[0]}' did not survive"; bad=1; continue
 		fi
-		objects=(mm/execmem{,_pool,_block,_check,_lookup,_debug,_shrinker}.o kernel/bpf/core.o)
+		objects=(mm/execmem{,_pool,_chunk,_block,_check,_lookup,_debug,_shrinker}.o kernel/bpf/core.o)
 		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o arch/x86/kernel/alternative.o)
 		case $name in
 		no-modules|nommu)	;;
 		livepatch)		objects+=(kernel/livepatch/core.o) ;;
+		kasan-modules)		objects+=(mm/kasan/common.o kernel/module/main.o kernel/module/staging.o) ;;
 		*)			objects+=(kernel/module/main.o kernel/module/staging.o) ;;
 		esac
 		kmake -s "${objects[@]}" >"$scratch/build" 2>&1 || { echo "$name:"; grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; bad=1; }

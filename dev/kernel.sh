@@ -148,7 +148,7 @@ main() {
 	grep -v 'unresolved symbol bpf_crypto_ctx' "$log" >&2 || true
 	[ -z "$id" ] || echo "$id" >"$out/.built-from"
 	[ -z "$plant" ] || [ ! -e "$plant/execmem_patch.ko" ] ||
-		"$DEV/klp-rela.py" "$plant/execmem_patch.ko" execmem_target
+		"$DEV/modules/klp-rela.py" "$plant/execmem_patch.ko" execmem_target
 	say "kernel $v: built in $((SECONDS - start)) s"
 }
 

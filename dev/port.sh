@@ -6,6 +6,7 @@
 # verdict.  All of it is in build/port-VERSION; build/linux is not touched.  To work
 # there with the other verbs: SERIES_BUILD=build/port-VERSION make tree, refresh, ...
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$DEV/assemble.sh"
 
 APT_DIR=$BUILD/port-apt			# lists of its own: the machine's stay as they are
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -77,8 +78,12 @@ print_base() {
 
 # Assemble again, even if nothing changed, so that every note is printed.
 assemble_there() {
-	rm -f "$port/linux/.git/known-tip"
+	local unused
+
+	rm -f "$port/linux/.git/known-tip" "$port/linux/.git/series-resolved"
 	"$DEV/series.sh" tree 2>&1 | tee "$port/assembled"
+	unused=$(LINUX=$port/linux unused_resolutions "$ROOT" "${port##*/port-}" | xargs)
+	[ -z "$unused" ] || die "no conflict needs patches/resolved/ $unused: remove it"
 	echo "$(grep -cE '^note: .*: merged three-way|^merged ' "$port/assembled" || true) merged, $(
 		grep -c 'resolved as recorded' "$port/assembled" || true) conflicts resolved as recorded"
 }

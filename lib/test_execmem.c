@@ -68,6 +68,10 @@ void execmem_test_free(void *ptr)
 	execmem_free(ptr);
 }
 
+/*
+ * The pools of the kernel are not empty at the end of a case, so each chunk is
+ * freed by an action of its own.
+ */
 void *execmem_test_take_type(struct kunit *test, enum execmem_type type,
 			     size_t size)
 {
@@ -84,6 +88,7 @@ void *execmem_test_take_type(struct kunit *test, enum execmem_type type,
 
 KUNIT_DEFINE_ACTION_WRAPPER(kvfree_action, kvfree, const void *);
 
+/* Contents are compared byte by byte, and some cases write 4 MB. */
 u8 *execmem_test_buffer(struct kunit *test, size_t size)
 {
 	u8 *buf = kvmalloc(size, GFP_KERNEL);

@@ -239,6 +239,10 @@ void execmem_test_walk_all(struct leaf_walk *walk);
 struct mapping execmem_test_mapping(unsigned long start, size_t size);
 
 /* The page tables must have the permissions and page sizes of the range. */
+void execmem_test_expect_mapping_sane(struct kunit *test,
+				      const struct mapping *m,
+				      const struct execmem_block *block,
+				      const struct execmem_range *range);
 void execmem_test_expect_block_sane(struct kunit *test,
 				    const struct execmem_block *block,
 				    const struct execmem_range *range);

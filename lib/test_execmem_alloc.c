@@ -6,6 +6,7 @@
 
 #include "test_execmem.h"
 
+/* Free chunks and chunks in use: shows whether neighbours were merged (I2). */
 static unsigned int count_chunks(struct execmem_pool *pool)
 {
 	struct execmem_chunk *chunk;
@@ -16,6 +17,10 @@ static unsigned int count_chunks(struct execmem_pool *pool)
 	return nr;
 }
 
+/*
+ * Sizes are rounded up to the unit (I4), chunks follow each other without a gap
+ * (I1), and the counters agree (I5).
+ */
 static void alloc_splits_block(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -33,6 +38,11 @@ static void alloc_splits_block(struct kunit *test)
 			BLOCK - 3 * UNIT);
 }
 
+/*
+ * A free chunk of exactly the right size is taken as a whole. Nothing is cut
+ * off, so no free chunk of size 0 may stay behind, neither in the block nor in
+ * the tree.
+ */
 static void alloc_fits_exactly(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -47,10 +57,15 @@ static void alloc_fits_exactly(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, take(test, pool, BLOCK / 2), a);
 	KUNIT_EXPECT_EQ(test, count_chunks(pool), 2);
 
+	/* Only a full block makes the pool grow (F2). */
 	take(test, pool, 1);
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 2);
 }
 
+/*
+ * The lowest free chunk that is large enough is taken, even if a smaller one
+ * would be left over less. That keeps high blocks empty.
+ */
 static void alloc_takes_lowest_that_fits(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -67,6 +82,10 @@ static void alloc_takes_lowest_that_fits(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, take(test, pool, UNIT), big + 2 * UNIT);
 }
 
+/*
+ * From two units to half a block: an aligned request must find its place in the
+ * free rest of the block, and must not waste what it skips.
+ */
 static void alloc_aligns(struct kunit *test)
 {
 	for (size_t align = 2 * UNIT; align <= BLOCK / 2; align *= 2) {
@@ -102,6 +121,7 @@ static struct trio make_trio(struct kunit *test)
 	return trio;
 }
 
+/* The second free finds a free chunk before it, which keeps its start. */
 static void free_merges_left(struct kunit *test)
 {
 	struct trio trio = make_trio(test);
@@ -114,6 +134,7 @@ static void free_merges_left(struct kunit *test)
 			    trio.chunk[0]);
 }
 
+/* The second free finds a free chunk after it, whose start moves down. */
 static void free_merges_right(struct kunit *test)
 {
 	struct trio trio = make_trio(test);
@@ -126,6 +147,10 @@ static void free_merges_right(struct kunit *test)
 			    trio.chunk[0]);
 }
 
+/*
+ * Three chunks become one, and two descriptions are freed. The chunks that are
+ * freed first are not neighbours, so they must not be merged.
+ */
 static void free_merges_both_sides(struct kunit *test)
 {
 	struct trio trio = make_trio(test);

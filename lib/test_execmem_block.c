@@ -24,6 +24,10 @@ static void free_window(struct vm_struct *area, unsigned long *start,
 	free_vm_area(area);
 }
 
+/*
+ * arm64 and others have a second range for when the first one, which branches
+ * can reach, is full. Both have room for one block here.
+ */
 static void alloc_uses_second_range(struct kunit *test)
 {
 	struct execmem_range range = data_range();
@@ -43,12 +47,17 @@ static void alloc_uses_second_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, execmem_fallbacks(&pool->stats), 0);
 	KUNIT_EXPECT_EQ(test, pool->stats.failures, 0);
 
+	/* Both ranges are full. That is counted, and nothing is mapped. */
 	KUNIT_EXPECT_NULL(test, execmem_pool_alloc(pool, EXECMEM_BPF, 1, 1,
 						   false));
 	KUNIT_EXPECT_EQ(test, pool->stats.failures, 1);
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 2);
 }
 
+/*
+ * The block is a multiple of the granularity, and the rest of it is not lost:
+ * the next request that fits is served from there. It is too large for a spare.
+ */
 static void alloc_larger_than_block(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -101,6 +110,7 @@ static void free_keeps_one_spare(struct kunit *test)
 	give(test, pool, a);
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 3);
 	KUNIT_EXPECT_NOT_NULL(test, pool->spare);
+	/* A second empty block is not kept. */
 	give(test, pool, b);
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 2);
 
@@ -117,6 +127,7 @@ static void free_keeps_one_spare(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, pool->spare);
 }
 
+/* What the shrinker does. A second call finds nothing. */
 static void drain_gives_spare_back(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -152,6 +163,10 @@ static void spare_is_given_back_in_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
 }
 
+/*
+ * A spare may at most double what the pool reserves (I6), so one of four blocks
+ * is not kept for one block in use.
+ */
 static void large_spare_is_given_back(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -162,6 +177,7 @@ static void large_spare_is_given_back(struct kunit *test)
 	KUNIT_EXPECT_LE(test, pool->reserved, 2 * BLOCK);
 }
 
+/* Each call uses a new pool, so the chunk is the first one in a new block. */
 static unsigned long offset_of_first(struct kunit *test,
 				     struct execmem_range range)
 {
@@ -170,6 +186,10 @@ static unsigned long offset_of_first(struct kunit *test,
 	return (unsigned long)take(test, pool, UNIT) - first_block(pool)->start;
 }
 
+/*
+ * If all first chunks had the offset 0, the address of a block would give away
+ * that of a program.
+ */
 static void randomized_chunks_differ(struct kunit *test)
 {
 	struct execmem_range range = data_range();

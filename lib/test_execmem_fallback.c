@@ -27,6 +27,7 @@ struct hoard {
 	unsigned long nr;
 };
 
+/* Runs after the case, or in it; the lists are empty after the first time. */
 static void free_hoard(void *arg)
 {
 	struct hoard *hoard = arg;
@@ -40,6 +41,10 @@ static void free_hoard(void *arg)
 	INIT_LIST_HEAD(&hoard->small);
 }
 
+/*
+ * Without __GFP_NORETRY, the page allocator would compact memory or kill tasks
+ * to make another huge page.
+ */
 static struct page *alloc_huge_page(void)
 {
 	return alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
@@ -111,6 +116,11 @@ static void *take_without_huge(struct kunit *test, struct execmem_pool *pool,
 	kunit_skip(test, "huge pages are freed all the time");
 }
 
+/*
+ * Want of huge pages must not be seen by users: the block has the same size,
+ * the same permissions and the same contents, only its pages are small. Later
+ * blocks are huge again.
+ */
 static void alloc_without_huge_pages(struct kunit *test)
 {
 	struct execmem_range range = execmem_test_kind_range(test,

@@ -19,6 +19,11 @@ static void expect_free_is_trap(struct kunit *test, struct execmem_pool *pool)
 						 chunk->size);
 }
 
+/*
+ * Text is written in parts of at most two pages, through a temporary mapping.
+ * So what matters is how a range lies in its first and last page, and whether
+ * it crosses from one huge page to the next.
+ */
 struct fill_case {
 	const char *name;
 	size_t offset;
@@ -51,6 +56,10 @@ static const struct fill_case fill_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(fill, fill_cases, name);
 
+/*
+ * Bytes before and after the range must still trap: they may belong to another
+ * chunk, whose code is running.
+ */
 static void fill_writes_only_what_it_should(struct kunit *test)
 {
 	const struct fill_case *c = test->param_value;
@@ -72,6 +81,10 @@ static void fill_writes_only_what_it_should(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->stats.fills, 1);
 }
 
+/*
+ * A new block is filled before it becomes executable. What the page allocator
+ * left there must not be executable for a moment.
+ */
 static void new_memory_traps(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, text_range());
@@ -84,6 +97,10 @@ static void new_memory_traps(struct kunit *test)
 	execmem_test_expect_trap(test, pool, (void *)block->start, block->size);
 }
 
+/*
+ * Free a chunk between two others. All of it must be overwritten, to the end of
+ * its last unit, and nothing of its neighbours.
+ */
 static void expect_free_invalidates(struct kunit *test,
 				    struct execmem_range range, size_t size)
 {
@@ -105,6 +122,10 @@ static void expect_free_invalidates(struct kunit *test,
 	KUNIT_EXPECT_MEMEQ(test, right, pattern, UNIT);
 }
 
+/*
+ * Less than a page and several pages, since hooks write page by page. Data
+ * without hooks is zeroed.
+ */
 static void free_invalidates(struct kunit *test)
 {
 	expect_free_invalidates(test, text_range(), UNIT);
@@ -135,6 +156,10 @@ static void dispatcher_traps_behind_its_code(struct kunit *test)
 	image = execmem_alloc(EXECMEM_BPF, PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, image);
 
+	/*
+	 * The buffer is zero here. Its end must hold the trap bytes that new
+	 * memory of the image holds, whatever these are.
+	 */
 	func = (unsigned long)image;
 	KUNIT_EXPECT_EQ(test, 0,
 			arch_prepare_bpf_dispatcher(image, buf, &func, 1));
@@ -159,6 +184,10 @@ static void fill_returns_error_of_hook(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 0);
 }
 
+/*
+ * A hook that fails as long as this is set, as text_poke() may fail if its
+ * mapping cannot be made.
+ */
 static bool refuse_to_invalidate;
 
 static int refuse_invalidate(void *dst, size_t len)
@@ -169,6 +198,10 @@ static int refuse_invalidate(void *dst, size_t len)
 	return 0;
 }
 
+/*
+ * Such memory may hold executable code of its former user. It stays in use in
+ * the bookkeeping, is not handed out again, and cannot be freed a second time.
+ */
 static void free_leaks_what_it_cannot_invalidate(struct kunit *test)
 {
 	struct execmem_range range = data_range();

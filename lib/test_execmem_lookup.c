@@ -17,6 +17,10 @@
 
 #include "test_execmem.h"
 
+/*
+ * Every address of the rounded-up size belongs to the chunk, from its
+ * allocation until it is freed. Its neighbours and other memory are not found.
+ */
 static void lookup_finds_live_chunks(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -35,6 +39,7 @@ static void lookup_finds_live_chunks(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, execmem_lookup((unsigned long)pool, &area));
 	KUNIT_EXPECT_FALSE(test, execmem_lookup(0, &area));
 
+	/* Sealing changes nothing; freeing ends it at once. */
 	execmem_seal(a);
 	KUNIT_EXPECT_TRUE(test, execmem_lookup(start, &area));
 	take(test, pool, UNIT);
@@ -74,6 +79,10 @@ static struct {
 	atomic_t wrong;
 } nmi;
 
+/*
+ * Other NMIs may arrive while the handler is registered, so it does nothing
+ * unless it is asked to.
+ */
 static int lookup_in_nmi(unsigned int cmd, struct pt_regs *regs)
 {
 	struct execmem_area area;
@@ -171,6 +180,7 @@ static void vmalloc_knows_blocks(struct kunit *test)
 			first_block(pool)->start);
 	KUNIT_EXPECT_EQ(test, (unsigned long)get_vm_area_size(area),
 			first_block(pool)->size);
+	/* Readers of /proc/kcore and the code of faults ask this. */
 	KUNIT_EXPECT_TRUE(test, is_vmalloc_or_module_addr(a));
 
 	KUNIT_EXPECT_EQ(test, execmem_fill(a, pattern, 2 * PAGE_SIZE), 0);

@@ -10,6 +10,10 @@
 
 #include "test_execmem.h"
 
+/*
+ * Sizes that overflow when they are rounded up, or that no address range has
+ * room for. No attempt may be made to map them, and no block may stay behind.
+ */
 static void alloc_refuses_bad_input(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -34,6 +38,7 @@ static void alloc_refuses_bad_input(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->stats.failures, ARRAY_SIZE(sizes) - 1);
 }
 
+/* The call must fail, and be reported once. */
 static void expect_no_fill(struct kunit *test, void *dst, size_t len)
 {
 	static const u8 src[4 * UNIT] = { 1, 2, 3 };
@@ -48,6 +53,10 @@ static void peek(struct kunit *test, void *dst, const void *src, size_t size)
 	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(dst, src, size), 0);
 }
 
+/*
+ * A range must lie in one chunk that is in use. Everything near it is compared
+ * before and after, since a partial write would be as bad as a whole one.
+ */
 static void fill_refuses_bad_input(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, text_range());
@@ -83,9 +92,14 @@ static void fill_refuses_bad_input(struct kunit *test)
 	expect_no_fill(test, NULL, 0);
 	KUNIT_EXPECT_EQ(test, pool->stats.fills, 0);
 
+	/* Nothing to write is no error, if it is written to a live chunk. */
 	KUNIT_EXPECT_EQ(test, execmem_fill(a, stack, 0), 0);
 }
 
+/*
+ * After the seal, a stray pointer cannot change code, not even by a fill of
+ * length 0, which would tell that the chunk is still open.
+ */
 static void seal_ends_filling(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, text_range());
@@ -109,6 +123,10 @@ static void seal_ends_filling(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, a, pattern + UNIT, UNIT);
 }
 
+/*
+ * Only the start of a live chunk can be sealed. The chunk next to it stays
+ * open.
+ */
 static void seal_refuses_bad_input(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, data_range());
@@ -129,6 +147,12 @@ static void seal_refuses_bad_input(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, execmem_fill(a, "ab", 2), 0);
 }
 
+/*
+ * An address inside a chunk must not free it: the caller has confused pointers,
+ * and may still use the rest. A double free must not free the chunk of another
+ * user that has the address by now, so it is ignored even when the block is
+ * gone.
+ */
 static void free_refuses_bad_input(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_test_pool(test, text_range());

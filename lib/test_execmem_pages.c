@@ -9,6 +9,11 @@
 
 #include "test_execmem.h"
 
+/*
+ * All permissions that a block can have, with and without huge pages. A machine
+ * may have no free huge pages, then the first of each pair also tests base
+ * pages.
+ */
 const struct kind execmem_test_kinds[NR_KINDS] = {
 	{ "ROX 2M",	EXECMEM_ROX | EXECMEM_HUGE },
 	{ "ROX 4k",	EXECMEM_ROX },
@@ -20,6 +25,10 @@ const struct kind execmem_test_kinds[NR_KINDS] = {
 
 KUNIT_ARRAY_PARAM_DESC(kind, execmem_test_kinds, name);
 
+/*
+ * Text of the architecture with other permissions. What is not read-only is
+ * written in place, as tables of data describe it.
+ */
 struct execmem_range execmem_test_kind_range(struct kunit *test,
 					     enum execmem_range_flags flags)
 {
@@ -47,6 +56,11 @@ struct execmem_pool *execmem_test_kind_pool(struct kunit *test,
 	return execmem_test_pool(test, execmem_test_kind_range(test, flags));
 }
 
+/*
+ * I9: the page table shows the same permissions after each step of the life of
+ * a chunk: new, filled, sealed, freed, taken again. The second chunk is larger
+ * than a block, so a second block is looked at, too.
+ */
 static void permissions_are_final(struct kunit *test)
 {
 	const struct kind *kind = test->param_value;
@@ -56,6 +70,7 @@ static void permissions_are_final(struct kunit *test)
 	void *a, *b;
 
 	execmem_test_need_page_tables(test);
+	/* New memory, before anything was written to it */
 	a = take(test, pool, 3 * PAGE_SIZE);
 	execmem_test_expect_pool_sane(test, pool);
 	KUNIT_EXPECT_EQ(test, execmem_fill(a, pattern, 3 * PAGE_SIZE), 0);
@@ -69,6 +84,10 @@ static void permissions_are_final(struct kunit *test)
 	take(test, pool, UNIT);
 	give(test, pool, b);
 	execmem_test_expect_pool_sane(test, pool);
+	/*
+	 * Without the flag, base pages are what was asked for, and not a
+	 * fallback.
+	 */
 	if (!(kind->flags & EXECMEM_HUGE)) {
 		KUNIT_EXPECT_EQ(test, pool->nr_huge, 0);
 		KUNIT_EXPECT_EQ(test, execmem_fallbacks(&pool->stats), 0);
@@ -95,7 +114,15 @@ static void alias_follows_block(struct kunit *test)
 	pool = execmem_test_kind_pool(test, kind->flags);
 	take(test, pool, UNIT);
 	block = first_block(pool);
+	/*
+	 * Pages of a huge block are contiguous, so their alias is looked at as
+	 * a whole.
+	 */
 	step = block->huge ? PMD_SIZE : PAGE_SIZE;
+	/*
+	 * Blocks of base pages are anywhere in the direct map, so each page is
+	 * looked up.
+	 */
 	for (size_t offset = 0; offset < block->size; offset += step) {
 		m = execmem_test_mapping(alias_of(block->start + offset), step);
 		KUNIT_EXPECT_EQ(test, m.present, step);
@@ -130,6 +157,7 @@ static void freed_pages_are_ordinary(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.exec, 0);
 }
 
+/* Is all of the huge page at @addr mapped by one entry? */
 static bool is_huge(unsigned long addr)
 {
 	return execmem_test_mapping(addr, PMD_SIZE).huge == PMD_SIZE;
@@ -170,6 +198,10 @@ static void huge_blocks_split_nothing(struct kunit *test)
 	block = take_unsplit(test, pool);
 	alias = alias_of((unsigned long)block);
 	KUNIT_EXPECT_EQ(test, execmem_fill(block, pattern, 5 * PAGE_SIZE), 0);
+	/*
+	 * Writing uses a mapping of its own, and giving the block back changes
+	 * the permissions of all of it at once. Neither may split the alias.
+	 */
 	KUNIT_EXPECT_TRUE(test, is_huge(alias));
 	give(test, pool, block);
 	execmem_pool_drain(pool);
@@ -190,12 +222,14 @@ static void small_blocks_come_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->reserved, small);
 	take(test, pool, small - UNIT);
 	take(test, pool, UNIT);
+	/* The second block has four times what the pool has already. */
 	KUNIT_EXPECT_EQ(test, pool->reserved, 5 * small);
 	KUNIT_EXPECT_EQ(test, pool->nr_huge, 0);
 	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_SMALL_START], 2);
 
 	take(test, pool, 4 * small - UNIT);
 	take(test, pool, UNIT);
+	/* The next one would be more than half of a huge page, so it is one. */
 	KUNIT_EXPECT_EQ(test, pool->reserved, 5 * small + range.granularity);
 	KUNIT_EXPECT_EQ(test, pool->stats.blocks[EXECMEM_SMALL_START], 2);
 	KUNIT_EXPECT_EQ(test,
@@ -203,6 +237,10 @@ static void small_blocks_come_first(struct kunit *test)
 	execmem_test_expect_pool_sane(test, pool);
 }
 
+/*
+ * With execmem=guard, an overrun of a chunk must fault, and so must a use after
+ * the free. The next page is not mapped, and the chunk's page is gone at once.
+ */
 static void guarded_chunks_have_own_pages(struct kunit *test)
 {
 	struct execmem_range range = text_range();

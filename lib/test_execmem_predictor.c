@@ -50,6 +50,10 @@ static void restore_flush(void *unused)
 	static_call_cond(execmem_pred_flush)();
 }
 
+/*
+ * Most machines that run this need no flush, so the case puts its own in place
+ * and enables it. What a flush does is the architecture's matter.
+ */
 static struct execmem_pool *make_flush_pool(struct kunit *test)
 {
 	int err;
@@ -80,6 +84,10 @@ static void *take_flushed(struct kunit *test, struct execmem_pool *pool,
 	return ptr;
 }
 
+/*
+ * The addresses of a new block may have held code of a module or of a block
+ * that was given back. So the first chunk is flushed for, whatever it is.
+ */
 static void flush_for_new_block(struct kunit *test)
 {
 	struct execmem_pool *pool = make_flush_pool(test);
@@ -93,6 +101,10 @@ static void flush_for_new_block(struct kunit *test)
 	take_flushed(test, pool, BLOCK, 1);
 }
 
+/*
+ * It does not matter who had the memory before, only who gets it: predictions
+ * that trusted code left must not steer code of an unprivileged user.
+ */
 static void flush_after_free_by_other_type(struct kunit *test)
 {
 	struct execmem_pool *pool = make_flush_pool(test);
@@ -144,6 +156,7 @@ static void no_flush_for_clean_memory(struct kunit *test)
 	take_flushed(test, other, UNIT, 1);
 }
 
+/* A merged chunk is as dirty as its dirtiest part. */
 static void merge_keeps_dirt(struct kunit *test)
 {
 	struct execmem_pool *pool = make_flush_pool(test);
@@ -182,6 +195,10 @@ static void flush_covers_only_what_was_free(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, UNIT, 1), a);
 }
 
+/*
+ * Frees are counted even if no flush is needed, so that enabling flushes later,
+ * when a mitigation is chosen at boot, covers all code that ran before.
+ */
 static void no_flush_unless_enabled(struct kunit *test)
 {
 	struct execmem_pool *pool = make_flush_pool(test);
@@ -195,6 +212,7 @@ static void no_flush_unless_enabled(struct kunit *test)
 	take_flushed(test, pool, UNIT, 1);
 }
 
+/* The pools of the kernel pass the flag of the type, not of the pool. */
 static void flush_follows_type(struct kunit *test)
 {
 	void *a;

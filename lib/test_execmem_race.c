@@ -49,6 +49,10 @@ static int fill_and_free(void *dst, const void *src, size_t len)
 	return 0;
 }
 
+/*
+ * If the chunk were handed out while a fill writes to it, its new owner would
+ * find foreign code in it, or its code would be overwritten.
+ */
 static void free_waits_for_fills(struct kunit *test)
 {
 	struct execmem_range range = data_range();
@@ -79,6 +83,10 @@ static void free_waits_for_fills(struct kunit *test)
 #define STRESS_ROUNDS	200
 #define STRESS_CHUNKS	8
 
+/*
+ * State of threads_do_not_disturb_each_other(); constant but for the counters.
+ * @running counts the threads and the case itself.
+ */
 struct stress {
 	struct execmem_pool *pool;
 	const u8 *trap_page;
@@ -110,6 +118,10 @@ static void stress_give(struct stress *stress, u8 value, u8 *ptr)
 	execmem_free(ptr);
 }
 
+/*
+ * Each thread has a few chunks of random sizes at a time, so neighbours are
+ * split, merged, filled and overwritten by different threads.
+ */
 static int stress_thread(void *arg)
 {
 	u8 *chunk[STRESS_CHUNKS] = {}, value[STRESS_CHUNKS] = {};

@@ -9,6 +9,10 @@
 
 #include "test_execmem.h"
 
+/*
+ * Most types of most architectures. Each allocation is a block of its own: page
+ * aligned, and given back with its only chunk, without a spare.
+ */
 static void unshared_type_has_own_pages(struct kunit *test)
 {
 	struct execmem_range range = data_range();
@@ -35,6 +39,10 @@ static void unshared_type_has_own_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 0);
 }
 
+/*
+ * All architectures merge classic programs into EXECMEM_BPF. A lookup then
+ * names the type that owns the pool.
+ */
 static void merged_type_shares_pool(struct kunit *test)
 {
 	struct execmem_pool *pool = execmem_pool_of(EXECMEM_BPF);
@@ -48,6 +56,10 @@ static void merged_type_shares_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
 }
 
+/*
+ * 1024 is more than the unit of any shared type, and less than a page, so both
+ * kinds of pools have something to do. 0 and 96 are no powers of two.
+ */
 static void alloc_aligns_for_types(struct kunit *test)
 {
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
@@ -61,6 +73,10 @@ static void alloc_aligns_for_types(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, execmem_alloc_aligned(EXECMEM_BPF, UNIT, 96));
 }
 
+/*
+ * Tables omit types. Each must have been merged or described at boot, so that
+ * no caller needs to know what the table of this architecture has.
+ */
 static void every_type_has_memory(struct kunit *test)
 {
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
@@ -79,6 +95,7 @@ static void alloc_works_under_text_mutex(struct kunit *test)
 	struct execmem_pool *pool = execmem_test_pool(test, text_range());
 	void *ptr;
 
+	/* lockdep reports a wrong order even if nobody waits. */
 	mutex_lock(&text_mutex);
 	ptr = execmem_pool_alloc(pool, EXECMEM_BPF, UNIT, 1, false);
 	mutex_unlock(&text_mutex);

@@ -12,6 +12,11 @@
 #include "test_execmem.h"
 
 #if defined(CONFIG_X86_64) && !defined(CONFIG_UML)
+/*
+ * Called for each entry that maps memory, of all sizes of pages. @flags are
+ * those of the entry itself. Upper levels of the kernel's tables allow
+ * everything.
+ */
 static void note_leaf(struct mm_walk *walk, unsigned long start,
 		      unsigned long end, unsigned long pfn, bool huge,
 		      u64 flags)
@@ -30,6 +35,10 @@ static void note_leaf(struct mm_walk *walk, unsigned long start,
 		lw->leaf(&leaf, lw->arg);
 }
 
+/*
+ * The walk may begin inside a large page, so the frame number is that of @start
+ * and not of the page.
+ */
 static int note_pud(pud_t *pud, unsigned long start, unsigned long end,
 		    struct mm_walk *walk)
 {
@@ -54,6 +63,7 @@ static int note_pmd(pmd_t *pmd, unsigned long start, unsigned long end,
 	return 0;
 }
 
+/* The walk holds no lock of a table of PTEs, so read the entry at once. */
 static int note_pte(pte_t *pte, unsigned long start, unsigned long end,
 		    struct mm_walk *walk)
 {
@@ -63,12 +73,17 @@ static int note_pte(pte_t *pte, unsigned long start, unsigned long end,
 	return 0;
 }
 
+/* All levels that can map memory. PGDs and P4Ds cannot. */
 static const struct mm_walk_ops leaf_ops = {
 	.pud_entry	= note_pud,
 	.pmd_entry	= note_pmd,
 	.pte_entry	= note_pte,
 };
 
+/*
+ * vmalloc replaces a page table by a huge page, and frees it, only if it gets
+ * this lock.
+ */
 static void walk_leaves(unsigned long start, unsigned long end,
 			struct leaf_walk *walk)
 {
@@ -77,6 +92,10 @@ static void walk_leaves(unsigned long start, unsigned long end,
 	mmap_write_unlock(&init_mm);
 }
 
+/*
+ * Visit all of the kernel's half of the address space. This finds aliases
+ * wherever they are, not only those that somebody thought of.
+ */
 void execmem_test_walk_all(struct leaf_walk *walk)
 {
 	unsigned long start = -(PTRS_PER_PGD / 2 * PGDIR_SIZE);
@@ -108,6 +127,7 @@ void execmem_test_need_page_tables(struct kunit *test)
 }
 #endif
 
+/* Bytes, not pages, so that sizes of pages need not be known. */
 static void add_to_mapping(const struct leaf *leaf, void *arg)
 {
 	size_t size = leaf->end - leaf->start;
@@ -130,21 +150,31 @@ struct mapping execmem_test_mapping(unsigned long start, size_t size)
 }
 
 /* W^X, I9 and the size of pages that is reported in the statistics */
+void execmem_test_expect_mapping_sane(struct kunit *test,
+				      const struct mapping *m,
+				      const struct execmem_block *block,
+				      const struct execmem_range *range)
+{
+	/* A hole would be memory that the allocator believes to have. */
+	KUNIT_EXPECT_EQ(test, m->present, block->size);
+	KUNIT_EXPECT_EQ(test, m->writable,
+			range->flags & EXECMEM_READONLY ? 0 : block->size);
+	KUNIT_EXPECT_EQ(test, m->exec,
+			range->flags & EXECMEM_EXEC ? block->size : 0);
+	KUNIT_EXPECT_EQ(test, m->wx, 0);
+	KUNIT_EXPECT_EQ(test, m->huge, block->huge ? block->size : 0);
+}
+
 void execmem_test_expect_block_sane(struct kunit *test,
 				    const struct execmem_block *block,
 				    const struct execmem_range *range)
 {
 	struct mapping m = execmem_test_mapping(block->start, block->size);
 
-	KUNIT_EXPECT_EQ(test, m.present, block->size);
-	KUNIT_EXPECT_EQ(test, m.writable,
-			range->flags & EXECMEM_READONLY ? 0 : block->size);
-	KUNIT_EXPECT_EQ(test, m.exec,
-			range->flags & EXECMEM_EXEC ? block->size : 0);
-	KUNIT_EXPECT_EQ(test, m.wx, 0);
-	KUNIT_EXPECT_EQ(test, m.huge, block->huge ? block->size : 0);
+	execmem_test_expect_mapping_sane(test, &m, block, range);
 }
 
+/* The case is the only user of the pool, so its list does not change. */
 void execmem_test_expect_pool_sane(struct kunit *test,
 				   struct execmem_pool *pool)
 {

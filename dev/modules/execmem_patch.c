@@ -4,7 +4,7 @@
  * absolute and as a relative address, and from read-only data.  These relocations
  * are written when execmem_target is loaded, which may be long after this module.
  *
- * dev/klp-rela.py makes them what the kernel expects.
+ * dev/modules/klp-rela.py makes them what the kernel expects.
  */
 #include <linux/livepatch.h>
 #include <linux/module.h>

@@ -179,6 +179,11 @@ int module_stage(void *base, size_t size)
  */
 void module_unstage(const struct module_memory *mem)
 {
+	/*
+	 * The entry cannot be removed between this and the lock: a livepatch
+	 * removes it only under klp_mutex and while mod->klp_alive is set, which
+	 * was cleared before memory of a module is freed.
+	 */
 	struct staging *staging = own_staging(mem);
 
 	if (!staging)

@@ -15,10 +15,14 @@ awk -v seed="$2" '
 /^#.* ft: /			{ features = $0; sub(/.* ft: /, "", features) }
 /stat::number_of_executed_units/ { runs = $2 }
 /stat::average_exec_per_sec/	{ rate = $2 }
-END { printf "fuzz: %d executions, %d per second, %d features, seed %d\n",
-	     runs, rate, features, seed }' fuzz/log
+END {
+	printf "fuzz: %d executions, %d per second, %d features, seed %d\n",
+	       runs, rate, features, seed
+	exit !(runs > 0 && features > 0)
+}' fuzz/log
+fuzzed=$?
 
-[ "$status" = 0 ] && exit 0
+[ "$status" = 0 ] && [ "$fuzzed" = 0 ] && exit 0
 grep -v '^#' fuzz/log | tail -n 40
 file=$(sed -n 's/.*Test unit written to //p' fuzz/log | tail -n 1)
 if [ -n "$file" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make a livepatch's relocations late ones: dev/klp-rela.py MODULE.ko OBJECT
+"""Make a livepatch's relocations late ones: dev/modules/klp-rela.py MODULE.ko OBJECT
 
 Relocations that refer to symbols named ".klp.sym.OBJECT.NAME,POSITION" go to sections
 ".klp.rela.OBJECT.SECTION", and the symbols are marked, as in
