@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Prints every console line that no healthy run has.  A report (from "cut here"
-# or a page fault to "end trace", between the rules that KASAN draws, or from the one
+# Prints every console line that no healthy run has.  A report (from "cut here",
+# a page fault or "Oops" to "end trace", between the rules that KASAN draws, or from the one
 # of lockdep to the end of its stack) whose text matches the variable "expected" is
 # skipped.
 
@@ -24,7 +24,7 @@ function flush() {
 
 { sub(/\r$/, "") }
 /-+\[ cut here \]-+/ { flush(); end = "---\\[ end trace" }
-/BUG: unable to handle page fault/ && end == "" { end = "---\\[ end trace" }
+/BUG: unable to handle page fault|Oops: / && end == "" { end = "---\\[ end trace" }
 /====================/ && end == "</TASK>" { flush() }	# a stack without end
 /====================/ && end == "" { end = "===================="; next }
 end != "" {

@@ -32,6 +32,7 @@ static void destroy_pool(void *arg)
 	struct execmem_chunk *chunk;
 
 	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
+	execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
 	while ((chunk = first_in_use(pool)))
 		execmem_free((void *)chunk->start);
 	execmem_pool_drain(pool);
@@ -183,6 +184,7 @@ static const struct kunit_case *const parts[] = {
 	execmem_test_perm_cases,
 	execmem_test_alias_cases,
 	execmem_test_fallback_cases,
+	execmem_test_rest_cases,
 };
 
 #define MAX_CASES	100

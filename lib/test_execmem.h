@@ -33,6 +33,7 @@ extern struct kunit_case execmem_test_pages_cases[];
 extern struct kunit_case execmem_test_alias_cases[];
 extern struct kunit_case execmem_test_perm_cases[];
 extern struct kunit_case execmem_test_fallback_cases[];
+extern struct kunit_case execmem_test_rest_cases[];
 
 /* === Pools, lib/test_execmem.c ============================================ */
 

@@ -119,6 +119,44 @@ size_t execmem_free(void *ptr)
 	return execmem_pool_free(to_addr(ptr));
 }
 
+/* End the rests that have expired. Returns the time until the next one does. */
+static unsigned long end_expired_rests(void)
+{
+	unsigned long delay = MAX_JIFFY_OFFSET;
+
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		if (!pool)
+			continue;
+		execmem_pool_end_rests(pool, EXECMEM_REST_EXPIRED);
+		delay = min(delay, execmem_rest_delay(pool));
+	}
+	return delay;
+}
+
+static void rest_worker(struct work_struct *work);
+static DECLARE_DELAYED_WORK(rest_work, rest_worker);
+
+/* Whoever puts a chunk to rest queues this. It queues itself until none rests. */
+static void rest_worker(struct work_struct *work)
+{
+	unsigned long delay = end_expired_rests();
+
+	if (delay != MAX_JIFFY_OFFSET)
+		mod_delayed_work(system_unbound_wq, &rest_work, delay);
+}
+
+void execmem_retire(void *ptr, const char *owner)
+{
+	if (!ptr || WARN_ON_ONCE(in_interrupt()))
+		return;
+	might_sleep();
+	if (execmem_pool_retire(to_addr(ptr), owner))
+		queue_delayed_work(system_unbound_wq, &rest_work,
+				   EXECMEM_REST_MAX);
+}
+
 bool execmem_is_shared(enum execmem_type type)
 {
 	struct execmem_pool *pool = execmem_pool_of(type);

@@ -17,6 +17,7 @@
  * @nr_chunks: chunks that are not free, so far
  * @nr_live: live chunks, so far
  * @nr_marked: live chunks that execmem_lookup() can find, so far
+ * @nr_rests: chunks that rest, so far
  * @last_seen: the pool's last was seen, so far
  */
 struct execmem_check {
@@ -26,6 +27,7 @@ struct execmem_check {
 	unsigned long nr_chunks;
 	unsigned long nr_live;
 	unsigned long nr_marked;
+	unsigned long nr_rests;
 	bool last_seen;
 };
 
@@ -82,6 +84,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	check->used += used;
 	check->used_in_block += used;
 	check->nr_chunks += !!used;
+	check->nr_rests += chunk->state == EXECMEM_RESTING;
 	if (execmem_is_live(chunk)) {
 		check->nr_live++;
 		check->nr_marked += execmem_is_marked(chunk);
@@ -133,6 +136,24 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 	return empty == 1 && !spare->used && execmem_can_be_spare(spare);
 }
 
+/* I12: the list has exactly the chunks that rest. */
+static bool rests_are_sane(struct execmem_pool *pool, struct execmem_check *check)
+{
+	struct execmem_rest *rest;
+	unsigned long nr = 0;
+	size_t resting = 0;
+
+	list_for_each_entry(rest, &pool->rests, list) {
+		if (rest->chunk->state != EXECMEM_RESTING ||
+		    rest->chunk->rest != rest)
+			return false;
+		nr++;
+		resting += rest->chunk->size;
+	}
+	return nr == check->nr_rests && nr == pool->nr_rests &&
+		resting == pool->resting;
+}
+
 /* I5 to I7 for the blocks, after all chunks were checked */
 static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
 {
@@ -174,6 +195,8 @@ int execmem_pool_check(struct execmem_pool *pool)
 	broken = check_chunks(pool, &check) ?: check_blocks(pool, &check);
 	if (!broken && !marks_are_sane(pool, &check))
 		broken = 10;
+	if (!broken && !rests_are_sane(pool, &check))
+		broken = 12;
 	spin_unlock(&pool->lock);
 	return broken;
 }

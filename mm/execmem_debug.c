@@ -124,6 +124,28 @@ void execmem_debug_free_begin(struct execmem_chunk *chunk)
 }
 
 /**
+ * execmem_debug_rest_verify - report that the end of a rest begins
+ * @chunk: the chunk; the allocator is going to read it and to overwrite it
+ *
+ * Context: Process context.
+ */
+void execmem_debug_rest_verify(struct execmem_chunk *chunk)
+{
+	unpoison(chunk->block->pool, chunk->start, chunk->size);
+}
+
+/**
+ * execmem_debug_rest_end - report that a chunk that rested is free
+ * @chunk: the chunk, after it was overwritten
+ *
+ * Context: Process context.
+ */
+void execmem_debug_rest_end(struct execmem_chunk *chunk)
+{
+	poison(chunk->block->pool, chunk->start, chunk->size);
+}
+
+/**
  * execmem_debug_free_end - report that a chunk is free
  * @chunk: the chunk, after it was overwritten
  *

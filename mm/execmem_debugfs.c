@@ -47,7 +47,10 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 	seq_printf(m, " attr_changes %lu attr_refusals %lu attr_restores %lu",
 		   stats->attr_changes, stats->attr_refusals,
 		   stats->attr_restores);
-	seq_printf(m, " poisoned %lu\n", stats->poisoned);
+	seq_printf(m, " poisoned %lu", stats->poisoned);
+	seq_printf(m, " resting %zu chunks_resting %lu rests %lu rests_cut %lu rest_writes %lu\n",
+		   pool->resting, pool->nr_rests, stats->rests,
+		   stats->rests_cut, stats->rest_writes);
 	spin_unlock(&pool->lock);
 }
 
@@ -125,6 +128,7 @@ static const char * const state_names[] = {
 	[EXECMEM_OPEN]		= "open",
 	[EXECMEM_SEALED]	= "sealed",
 	[EXECMEM_DYING]		= "dying",
+	[EXECMEM_RESTING]	= "resting",
 };
 
 /**
@@ -185,9 +189,9 @@ static int chunks_show(struct seq_file *m, void *v)
 	struct execmem_chunk *chunk = &((struct chunk_iter *)m->private)->chunk;
 
 	if (v == SEQ_START_TOKEN)
-		seq_puts(m, "# address                size type                 state  caller\n");
+		seq_puts(m, "# address                size type                 state   caller\n");
 	else
-		seq_printf(m, "0x%px %8zu %-20s %-6s %pS\n",
+		seq_printf(m, "0x%px %8zu %-20s %-7s %pS\n",
 			   visible(m, chunk->start), chunk->size,
 			   execmem_type_name(chunk->type),
 			   state_names[chunk->state], chunk->caller);

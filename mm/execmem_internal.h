@@ -7,6 +7,7 @@
  * work item.
  *
  *   execmem_debugfs.c   statistics, maps and lists in debugfs
+ *   execmem_oops.c      names the module that memory in an oops belonged to
  *   execmem_shrinker.c  gives back spare blocks after some seconds, and when
  *                       memory is short
  *   execmem.c           API, table of types, boot parameters
@@ -14,6 +15,8 @@
  *   execmem_chunk.c     keeps the chunks of a pool in a tree
  *   execmem_perm.c      undoes changes of permissions by others
  *   execmem_block.c     maps blocks and changes their permissions
+ *   execmem_rest.c      poisons freed memory of modules, and decides how long
+ *                       it rests
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
  *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers;
@@ -26,8 +29,8 @@
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
  * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
- * execmem_chunk.c, execmem_perm.c, execmem_check.c and execmem_lookup.c in user
- * space, with its own version of execmem_kernel.h.
+ * execmem_chunk.c, execmem_perm.c, execmem_rest.c, execmem_check.c and
+ * execmem_lookup.c in user space, with its own version of execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
@@ -90,6 +93,9 @@ enum execmem_reason {
  * @attr_refusals: changes of attributes that were refused
  * @attr_restores: frees of chunks or blocks that had to undo such changes
  * @poisoned: chunks and blocks that are not used again, as their memory failed
+ * @rests: freed chunks that were put to rest
+ * @rests_cut: rests that ended before their time, see &enum execmem_rest_end
+ * @rest_writes: chunks that were written to while they rested
  *
  * Protected by the pool's lock.
  */
@@ -106,6 +112,9 @@ struct execmem_stats {
 	unsigned long attr_refusals;
 	unsigned long attr_restores;
 	unsigned long poisoned;
+	unsigned long rests;
+	unsigned long rests_cut;
+	unsigned long rest_writes;
 };
 
 /* Blocks that are not as the type asks for, except small ones at the start */
@@ -137,10 +146,14 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @nr_nodes: number of @nodes
  * @blocks: all blocks, oldest first
  * @spare: the block without chunks in use that is kept for the next allocation,
- *	or %NULL; see I6. count_spare_pages() reads it without @lock.
+ *	or %NULL; see I6. count_pages() reads it without @lock.
  * @spare_until: when @spare is given back, in jiffies; not valid without it
  * @nr_blocks: number of @blocks
  * @nr_huge: number of blocks that are mapped by huge pages only
+ * @rests: notes of the chunks that rest, oldest first
+ * @nr_rests: number of @rests
+ * @resting: sum of the sizes of the chunks that rest, in bytes; part of @used.
+ *	count_pages() reads it without @lock.
  * @nr_chunks: number of chunks that are not free
  * @reserved: sum of the sizes of @blocks in bytes. create_block() reads it
  *	without @lock, since an outdated value only affects the size of a new
@@ -167,6 +180,9 @@ struct execmem_pool {
 	unsigned long spare_until;
 	unsigned long nr_blocks;
 	unsigned long nr_huge;
+	struct list_head rests;
+	unsigned long nr_rests;
+	size_t resting;
 	unsigned long nr_chunks;
 	size_t reserved;
 	size_t used;
@@ -222,12 +238,62 @@ struct execmem_block {
  * @EXECMEM_OPEN: in use, can be filled. Live.
  * @EXECMEM_SEALED: in use, cannot be filled. Live.
  * @EXECMEM_DYING: freed by its user, but not overwritten yet
+ * @EXECMEM_RESTING: freed by its user and overwritten, but not handed out yet
  */
 enum execmem_state {
 	EXECMEM_FREE,
 	EXECMEM_OPEN,
 	EXECMEM_SEALED,
 	EXECMEM_DYING,
+	EXECMEM_RESTING,
+};
+
+/* Longest name of an owner, with the terminating 0; as MODULE_NAME_LEN */
+#define EXECMEM_OWNER_LEN	(64 - sizeof(unsigned long))
+
+/**
+ * struct execmem_rest - note of a chunk that rests
+ * @list: entry in the pool's list of rests; protected by the pool's lock
+ * @chunk: the chunk; constant after the rest began
+ * @since: time when the rest began, in jiffies; constant after it began
+ * @number: stats.rests of the pool when the rest began; constant after it began
+ * @owner: name of the module that the chunk belonged to; constant
+ *
+ * Belongs to the task that frees the chunk, then to the pool, and then to the
+ * task that ends the rest.
+ */
+struct execmem_rest {
+	struct list_head list;
+	struct execmem_chunk *chunk;
+	unsigned long since;
+	unsigned long number;
+	char owner[EXECMEM_OWNER_LEN];
+};
+
+/*
+ * A rest ends when it lasted EXECMEM_REST_MIN and EXECMEM_REST_FREES more rests
+ * of the pool began, but only if the pool would grow otherwise. It ends at the
+ * latest after EXECMEM_REST_MAX.
+ */
+#define EXECMEM_REST_MIN	(4 * HZ)
+#define EXECMEM_REST_MAX	(6 * HZ)
+#define EXECMEM_REST_FREES	32
+
+/* At most this much of a pool rests, or one chunk if that is larger. */
+#define EXECMEM_REST_BYTES	((size_t)SZ_2M)
+
+/**
+ * enum execmem_rest_end - which rests to end
+ * @EXECMEM_REST_EXPIRED: those that lasted as long as a rest may
+ * @EXECMEM_REST_DUE: also those that lasted long enough
+ * @EXECMEM_REST_EXCESS: the oldest ones, while too much memory rests
+ * @EXECMEM_REST_ALL: all of them, since memory or addresses are short
+ */
+enum execmem_rest_end {
+	EXECMEM_REST_EXPIRED,
+	EXECMEM_REST_DUE,
+	EXECMEM_REST_EXCESS,
+	EXECMEM_REST_ALL,
 };
 
 /**
@@ -242,6 +308,7 @@ enum execmem_state {
  * @caller: return address of the caller; not valid while free
  * @fills: number of fills in progress. If the chunk is freed during a fill, the
  *	last fill completes the free.
+ * @rest: note of the rest, if the chunk rests or is going to, or %NULL
  * @seq: latest sequence number of a free of any part of it, or of the mapping
  *	of its block; see flush_predictors()
  *
@@ -259,7 +326,22 @@ struct execmem_chunk {
 	enum execmem_type type;
 	void *caller;
 	unsigned int fills;
+	struct execmem_rest *rest;
 	u64 seq;
+};
+
+/**
+ * struct execmem_resting - the chunk at an address, if it rests
+ * @owner: name of the module that it belonged to
+ * @type: the type that was asked for
+ * @offset: of the address from the start of the chunk
+ * @age_ms: how long it has been resting, in milliseconds
+ */
+struct execmem_resting {
+	char owner[EXECMEM_OWNER_LEN];
+	enum execmem_type type;
+	unsigned long offset;
+	unsigned int age_ms;
 };
 
 /* Number of parts in the picture of a block */
@@ -423,6 +505,9 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
 		      bool seal);
 int execmem_pool_seal(unsigned long addr);
 size_t execmem_pool_free(unsigned long addr);
+bool execmem_pool_retire(unsigned long addr, const char *owner);
+bool execmem_pool_end_rests(struct execmem_pool *pool, enum execmem_rest_end which);
+bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting);
 size_t execmem_pool_drain(struct execmem_pool *pool);
 unsigned long execmem_pool_expire(struct execmem_pool *pool);
 size_t execmem_pool_max_free(struct execmem_pool *pool);
@@ -466,6 +551,17 @@ unsigned long execmem_block_find_page(struct execmem_block *block,
 				      unsigned long from, unsigned long pfn,
 				      unsigned long nr);
 
+/* === mm/execmem_rest.c: freed memory that rests =========================== */
+
+struct execmem_rest *execmem_rest_new(struct execmem_pool *pool,
+				      const char *owner);
+void execmem_rest_poison(struct execmem_chunk *chunk);
+unsigned long execmem_rest_damage(struct execmem_chunk *chunk);
+void execmem_rest_begin(struct execmem_chunk *chunk);
+struct execmem_chunk *execmem_rest_pick(struct execmem_pool *pool,
+					enum execmem_rest_end which);
+unsigned long execmem_rest_delay(struct execmem_pool *pool);
+
 /* === mm/execmem_check.c: the invariants =================================== */
 
 int execmem_pool_check(struct execmem_pool *pool);
@@ -498,5 +594,7 @@ void execmem_debug_user_map(const struct execmem_chunk *first,
 			    const struct execmem_chunk *last);
 void execmem_debug_refusal(const struct execmem_chunk *first,
 			   const struct execmem_chunk *last);
+void execmem_debug_rest_verify(struct execmem_chunk *chunk);
+void execmem_debug_rest_end(struct execmem_chunk *chunk);
 
 #endif /* _MM_EXECMEM_INTERNAL_H */

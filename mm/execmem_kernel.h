@@ -23,13 +23,17 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/poison.h>
 #include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/rbtree_augmented.h>
 #include <linux/rbtree_latch.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
 #include <trace/events/execmem.h>
 
 /* In user space, this counts the tree nodes that an operation visits. */
@@ -40,5 +44,9 @@ bool execmem_report_expected(void);
 /* Report an error of a caller by a warning, once. */
 #define execmem_report(fmt, ...)					\
 	WARN_ONCE(!execmem_report_expected(), "execmem: " fmt, ##__VA_ARGS__)
+
+/* The same for an error that is reported each time */
+#define execmem_report_each(fmt, ...)					\
+	WARN(!execmem_report_expected(), "execmem: " fmt, ##__VA_ARGS__)
 
 #endif /* _MM_EXECMEM_KERNEL_H */

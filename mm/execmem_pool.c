@@ -48,9 +48,11 @@
  *   chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
+ * - I12: The rests of a pool are those of its resting chunks. The counters of
+ *   the pool are their number and the sum of their sizes.
  *
- * execmem_pool_check() verifies I1 to I7, I10 and I11. It verifies I7 within one
- * pool only. The KUnit suite verifies I8 and I9.
+ * execmem_pool_check() verifies I1 to I7 and I10 to I12. It verifies I7 within
+ * one pool only. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
  * the largest free size. The lowest free chunk that is large enough, and the
@@ -71,6 +73,15 @@
  * - F3: If one chunk is left in a block, the rest of the block is in at most
  *   two free chunks, and the larger one has at least half of it. A request that
  *   is not larger is served from there, so it does not make the pool grow.
+ *
+ * Memory that was freed by execmem_retire() rests, see mm/execmem_rest.c: the
+ * chunk stays in the tree and is in use, although it has no user. It is given
+ * back by execmem_pool_end_rests(), which is called
+ *
+ * - before a block is added, for chunks that have rested long enough,
+ * - after a chunk was put to rest, for the oldest ones if too much memory rests,
+ * - by a delayed work item, for those that have rested as long as they may,
+ * - if memory or addresses are short, for all.
  *
  * Lock order:
  *
@@ -339,6 +350,24 @@ static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
 }
 
 /* Allocate from the existing blocks, or else from a new one. */
+static struct execmem_chunk *take_or_grow(struct execmem_pool *pool,
+					  struct execmem_request *req)
+{
+	struct execmem_chunk *chunk;
+
+	mutex_lock(&pool->grow_lock);
+	/* Another task may have added a block while this one waited. */
+	chunk = take_chunk(pool, req);
+	if (!chunk)
+		chunk = grow_pool(pool, req);
+	mutex_unlock(&pool->grow_lock);
+	return chunk;
+}
+
+/*
+ * Allocate from the existing blocks, from what has rested long enough, from a
+ * new block, or else from what rests.
+ */
 static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 					 struct execmem_request *req)
 {
@@ -350,13 +379,10 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 	chunk = take_chunk(pool, req);
 	if (chunk)
 		return chunk;
-
-	mutex_lock(&pool->grow_lock);
-	/* Another task may have added a block while this one waited. */
-	chunk = take_chunk(pool, req);
-	if (!chunk)
-		chunk = grow_pool(pool, req);
-	mutex_unlock(&pool->grow_lock);
+	execmem_pool_end_rests(pool, EXECMEM_REST_DUE);
+	chunk = take_or_grow(pool, req);
+	if (!chunk && execmem_pool_end_rests(pool, EXECMEM_REST_ALL))
+		chunk = take_or_grow(pool, req);
 	return chunk;
 }
 
@@ -532,29 +558,42 @@ static struct execmem_chunk *pin_chunk(struct execmem_pool *pool,
 	return chunk;
 }
 
-/*
- * Overwrite a dying chunk and return it to the pool. No fill is in progress,
- * and no other task can find the chunk, so the pool's lock is not held for the
- * overwrite.
- */
-static void reclaim_chunk(struct execmem_pool *pool,
-			  struct execmem_chunk *chunk)
+/* Forget the note of a rest that ended or never began, if there is one. */
+static void drop_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
-	LIST_HEAD(unused);
-	int err;
+	struct execmem_rest *rest;
 
-	trace_execmem_free(chunk->type, chunk->start, chunk->size);
-	execmem_debug_free_begin(chunk);
-	err = execmem_restore_chunk(chunk);
-	if (err == -EHWPOISON)
-		return;
-	if (err || invalidate_chunk(pool, chunk)) {
+	spin_lock(&pool->lock);
+	rest = chunk->rest;
+	chunk->rest = NULL;
+	spin_unlock(&pool->lock);
+	kfree(rest);
+}
+
+/*
+ * Undo what its owner changed, and overwrite a dying chunk. If this fails, the
+ * chunk stays dying for ever, since its contents are not known.
+ */
+static bool overwrite_chunk(struct execmem_pool *pool,
+			    struct execmem_chunk *chunk)
+{
+	int err = execmem_restore_chunk(chunk);
+
+	if (!err && !invalidate_chunk(pool, chunk))
+		return true;
+	if (err != -EHWPOISON)
 		execmem_report("cannot overwrite a freed chunk, %zu bytes leaked\n",
 			       chunk->size);
-		return;
-	}
+	drop_rest(pool, chunk);
+	return false;
+}
 
-	execmem_debug_free_end(chunk);
+/* Return a chunk that was overwritten to the pool. */
+static void give_back_chunk(struct execmem_pool *pool,
+			    struct execmem_chunk *chunk)
+{
+	LIST_HEAD(unused);
+
 	spin_lock(&pool->lock);
 	chunk = execmem_chunk_free(pool, chunk);
 	/* This number is larger than those of the chunks that were merged. */
@@ -563,6 +602,42 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
 	check_if_debugging(pool);
+}
+
+/* Put a chunk to rest that was overwritten. */
+static void rest_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	bool excess;
+
+	spin_lock(&pool->lock);
+	execmem_rest_begin(chunk);
+	excess = pool->resting > EXECMEM_REST_BYTES;
+	spin_unlock(&pool->lock);
+	if (excess)
+		execmem_pool_end_rests(pool, EXECMEM_REST_EXCESS);
+	check_if_debugging(pool);
+}
+
+/*
+ * Overwrite a dying chunk, and put it to rest or return it to the pool. No fill
+ * is in progress, and no other task can find the chunk, so the pool's lock is
+ * not held for the overwrite.
+ */
+static void reclaim_chunk(struct execmem_pool *pool,
+			  struct execmem_chunk *chunk)
+{
+	trace_execmem_free(chunk->type, chunk->start, chunk->size);
+	execmem_debug_free_begin(chunk);
+	if (!overwrite_chunk(pool, chunk))
+		return;
+	if (chunk->rest)
+		execmem_rest_poison(chunk);
+	execmem_debug_free_end(chunk);
+
+	if (chunk->rest)
+		rest_chunk(pool, chunk);
+	else
+		give_back_chunk(pool, chunk);
 }
 
 /*
@@ -647,16 +722,13 @@ int execmem_pool_seal(unsigned long addr)
 	return pool->range->seal ? pool->range->seal(start, size) : 0;
 }
 
-/**
- * execmem_pool_free - free a chunk of any pool
- * @addr: start address of the chunk
- *
- * Context: As execmem_free().
- * Return: as execmem_free()
+/*
+ * Free the chunk that begins at @addr. It rests if there is a note @rest, unless
+ * it is being filled: then the last fill gives it back. Returns its size.
  */
-size_t execmem_pool_free(unsigned long addr)
+static size_t free_at(struct execmem_pool *pool, unsigned long addr,
+		      struct execmem_rest *rest)
 {
-	struct execmem_pool *pool = execmem_pool_at(addr);
 	struct execmem_chunk *chunk = NULL;
 	bool reclaim = false;
 	size_t size = 0;
@@ -668,6 +740,8 @@ size_t execmem_pool_free(unsigned long addr)
 			chunk->state = EXECMEM_DYING;
 			execmem_mark_dead(chunk);
 			reclaim = !chunk->fills;
+			if (reclaim)
+				chunk->rest = rest;
 			size = chunk->size;
 		}
 		spin_unlock(&pool->lock);
@@ -675,9 +749,128 @@ size_t execmem_pool_free(unsigned long addr)
 	if (!chunk)
 		execmem_report("free of %p, which is not the start of an allocation\n",
 			       (void *)addr);
-	else if (reclaim)
+	if (reclaim)
 		reclaim_chunk(pool, chunk);
+	else
+		kfree(rest);
 	return size;
+}
+
+/**
+ * execmem_pool_free - free a chunk of any pool
+ * @addr: start address of the chunk
+ *
+ * Context: As execmem_free().
+ * Return: as execmem_free()
+ */
+size_t execmem_pool_free(unsigned long addr)
+{
+	return free_at(execmem_pool_at(addr), addr, NULL);
+}
+
+/**
+ * execmem_pool_retire - free a chunk of any pool, and let it rest
+ * @addr: start address of the chunk
+ * @owner: name of the module that it belongs to
+ *
+ * Context: As execmem_free(), and memory is allocated.
+ * Return: true if the pool has rests that will expire
+ */
+bool execmem_pool_retire(unsigned long addr, const char *owner)
+{
+	struct execmem_pool *pool = execmem_pool_at(addr);
+	struct execmem_rest *rest = NULL;
+
+	if (pool)
+		rest = execmem_rest_new(pool, owner);
+	free_at(pool, addr, rest);
+	return rest;
+}
+
+/* Report a chunk that was written to while it rested. */
+static void verify_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	unsigned long damage = execmem_rest_damage(chunk);
+
+	if (!damage)
+		return;
+	spin_lock(&pool->lock);
+	pool->stats.rest_writes++;
+	spin_unlock(&pool->lock);
+	execmem_report_each("%s of unloaded module %s was written to, at offset %#lx of %#zx\n",
+			    execmem_type_name(chunk->type), chunk->rest->owner,
+			    damage - chunk->start, chunk->size);
+}
+
+/*
+ * Give back a chunk that was picked. Its contents are prepared for the next
+ * owner again, since writable memory is poisoned.
+ */
+static void end_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	execmem_debug_rest_verify(chunk);
+	verify_rest(pool, chunk);
+	if (!(pool->range->flags & EXECMEM_READONLY) &&
+	    !overwrite_chunk(pool, chunk))
+		return;
+	execmem_debug_rest_end(chunk);
+	drop_rest(pool, chunk);
+	give_back_chunk(pool, chunk);
+}
+
+/**
+ * execmem_pool_end_rests - give back chunks of a pool that have rested enough
+ * @pool: the pool
+ * @which: see &enum execmem_rest_end
+ *
+ * Context: Process context, may sleep and flush TLBs on all CPUs. Patches no
+ *	text, so text_mutex may be held.
+ * Return: true if there was such a chunk
+ */
+bool execmem_pool_end_rests(struct execmem_pool *pool, enum execmem_rest_end which)
+{
+	struct execmem_chunk *chunk;
+	bool any = false;
+
+	might_sleep();
+	for (;;) {
+		spin_lock(&pool->lock);
+		chunk = execmem_rest_pick(pool, which);
+		spin_unlock(&pool->lock);
+		if (!chunk)
+			return any;
+		end_rest(pool, chunk);
+		any = true;
+	}
+}
+
+/**
+ * execmem_pool_resting_at - find the resting chunk at an address
+ * @addr: any address
+ * @resting: filled in if there is one
+ *
+ * Context: Any, also during an oops, which may have happened under the pool's
+ *	lock. Nothing is found while another task holds it.
+ * Return: true if @addr is in a chunk that rests, else false
+ */
+bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting)
+{
+	struct execmem_pool *pool = execmem_pool_at(addr);
+	struct execmem_chunk *chunk;
+	bool rests;
+
+	if (!pool || !spin_trylock(&pool->lock))
+		return false;
+	chunk = execmem_chunk_at(pool, addr);
+	rests = chunk && chunk->state == EXECMEM_RESTING;
+	if (rests) {
+		strscpy(resting->owner, chunk->rest->owner, sizeof(resting->owner));
+		resting->type = chunk->type;
+		resting->offset = addr - chunk->start;
+		resting->age_ms = jiffies_to_msecs(jiffies - chunk->rest->since);
+	}
+	spin_unlock(&pool->lock);
+	return rests;
 }
 
 /* === Pools ================================================================ */
@@ -820,6 +1013,7 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 	mutex_init(&pool->grow_lock);
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->blocks);
+	INIT_LIST_HEAD(&pool->rests);
 
 	if (pool->shared && range->flags & EXECMEM_RANDOMIZE) {
 		slots = (range->end - range->start) / range->granularity;

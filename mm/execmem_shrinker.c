@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Give back the spare blocks of all pools: each some seconds after it became
- * empty, and all of them when memory is short.
+ * empty, and all of them when memory is short. Then all rests end, too.
  */
 
 #include <linux/shrinker.h>
@@ -16,9 +16,15 @@
  */
 static void drain_pools(struct work_struct *work)
 {
-	for (int type = 0; type < EXECMEM_TYPE_MAX; type++)
-		if (execmem_own_pool(type))
-			execmem_pool_drain(execmem_own_pool(type));
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
+
+		if (!pool)
+			continue;
+		/* First, since the block of a chunk that rested may be empty. */
+		execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
+		execmem_pool_drain(pool);
+	}
 }
 
 static DECLARE_WORK(drain_work, drain_pools);
@@ -56,18 +62,22 @@ void execmem_spare_kept(void)
 }
 
 /*
- * Base pages in all spare blocks. The answer may be outdated, which is
- * harmless.
+ * Base pages in all spare blocks and in all chunks that rest. The latter become
+ * free only if nothing else is in their blocks. The answer may be outdated,
+ * which is harmless.
  */
-static unsigned long count_spare_pages(void)
+static unsigned long count_pages(void)
 {
 	unsigned long pages = 0;
 
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
 		struct execmem_pool *pool = execmem_own_pool(type);
 
-		if (pool && READ_ONCE(pool->spare))
+		if (!pool)
+			continue;
+		if (READ_ONCE(pool->spare))
 			pages += pool->range->granularity >> PAGE_SHIFT;
+		pages += DIV_ROUND_UP(READ_ONCE(pool->resting), PAGE_SIZE);
 	}
 	return pages;
 }
@@ -75,14 +85,14 @@ static unsigned long count_spare_pages(void)
 static unsigned long execmem_shrink_count(struct shrinker *shrinker,
 					  struct shrink_control *sc)
 {
-	return count_spare_pages() ?: SHRINK_EMPTY;
+	return count_pages() ?: SHRINK_EMPTY;
 }
 
 /* Returns the pages that the worker is going to give back. */
 static unsigned long execmem_shrink_scan(struct shrinker *shrinker,
 					 struct shrink_control *sc)
 {
-	unsigned long pages = count_spare_pages();
+	unsigned long pages = count_pages();
 
 	if (!pages || !queue_work(system_unbound_wq, &drain_work))
 		return SHRINK_STOP;

@@ -40,11 +40,13 @@ sealed_sections() {
 		/sys/module/*/sections/__jump_table 2>/dev/null || true
 }
 
-# settle: wait until memory that is freed late, by RCU and a worker, is freed
+# settle: wait until memory that is freed late, by RCU and a worker, is freed, and memory
+# of unloaded modules has rested
 settle() {
 	last=
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		sleep 1
+		! grep -qs ' resting [1-9]' $STATS || continue
 		new=$(cat $STATS 2>/dev/null; grep -c ^0xffffffff /proc/vmallocinfo; grep Slab: /proc/meminfo)
 		[ "$new" != "$last" ] || return 0
 		last=$new

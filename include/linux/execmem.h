@@ -351,6 +351,25 @@ int execmem_seal(void *ptr);
 size_t execmem_free(void *ptr);
 
 /**
+ * execmem_retire - free executable memory that somebody may still use by mistake
+ * @ptr: pointer to the memory that should be freed, or %NULL
+ * @owner: name of the module that it belongs to, for reports; copied
+ *
+ * Like execmem_free(), and the same rules apply. In addition, memory of a shared
+ * type rests for some seconds: its place is not handed out, and writable memory
+ * is filled with poison. If code runs into it in this time, it traps. If
+ * somebody writes to it, this is reported when the rest ends. Rests end early
+ * if much memory is retired, and if memory or addresses are short.
+ *
+ * Memory does not rest if it was never reachable, if there is no memory for a
+ * note of it, or if a fill of it is in progress.
+ *
+ * Context: Process context, may sleep. As execmem_free(), but memory is
+ *	allocated.
+ */
+void execmem_retire(void *ptr, const char *owner);
+
+/**
  * struct execmem_area - an allocation, as execmem_lookup() found it
  * @start: address of the first byte
  * @size: size in bytes, as rounded up by the allocator

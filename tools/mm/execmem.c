@@ -26,7 +26,8 @@
  */
 enum value {
 	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_BASE, SPARE,
-	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, SMALL_START, FAILURES, NR_VALUES
+	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, SMALL_START, FAILURES,
+	RESTING, CHUNKS_RESTING, REST_WRITES, NR_VALUES
 };
 
 static const char * const keys[NR_VALUES] = {
@@ -44,6 +45,9 @@ static const char * const keys[NR_VALUES] = {
 	[SPLIT]		= "split",
 	[SMALL_START]	= "small_start",
 	[FAILURES]	= "failures",
+	[RESTING]	= "resting",
+	[CHUNKS_RESTING] = "chunks_resting",
+	[REST_WRITES]	= "rest_writes",
 };
 
 struct pool {
@@ -197,6 +201,19 @@ static void print_small_blocks(struct pool *pool)
 		putchar('\n');
 }
 
+/* Print how much of the used memory rests, and mistakes that were found there. */
+static void print_rests(struct pool *pool)
+{
+	unsigned long long *value = pool->value;
+
+	if (!value[RESTING] && !value[REST_WRITES])
+		return;
+	printf("  resting: ");
+	print_size(value[RESTING], 1);
+	printf(" in %llu chunks, written to since boot: %llu\n",
+	       value[CHUNKS_RESTING], value[REST_WRITES]);
+}
+
 /* A type that never had memory and never failed is not shown without -a. */
 static bool is_idle(struct pool *pool)
 {
@@ -223,6 +240,7 @@ static void show_types(struct pool *total)
 			continue;
 		print_row(&pool);
 		print_small_blocks(&pool);
+		print_rests(&pool);
 	}
 	fclose(file);
 	if (!any)

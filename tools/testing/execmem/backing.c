@@ -354,3 +354,15 @@ void execmem_debug_poisoned(unsigned long start, size_t size)
 	no_lock_held();
 	EXPECT(execmem_pages_poisoned(start, size));
 }
+
+void execmem_debug_rest_verify(struct execmem_chunk *chunk)
+{
+	no_lock_held();
+}
+
+void execmem_debug_rest_end(struct execmem_chunk *chunk)
+{
+	no_lock_held();
+	if (shim.rested)
+		shim.rested(chunk);
+}

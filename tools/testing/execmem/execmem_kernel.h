@@ -66,6 +66,7 @@ struct kmem_cache *shim_cache(size_t size, unsigned int flags);
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 void *kzalloc(size_t size, gfp_t gfp);
+void *kmalloc(size_t size, gfp_t gfp);
 void *kvcalloc(size_t n, size_t size, gfp_t gfp);
 void kfree(void *object);
 #define kvfree(_object)		kfree(_object)
@@ -92,11 +93,39 @@ extern unsigned long vmalloc_start;
 
 #define kasan_reset_tag(_addr)	((void *)(_addr))
 
-/* === Time ================================================================= */
+/* === Time and work items: tests let time pass, see shim.h ================= */
 
 #define HZ			100
+#define MAX_JIFFY_OFFSET	((LONG_MAX >> 1) - 1)
 #define jiffies			(shim.now)
+#define jiffies_to_msecs(_j)	((_j) * 1000 / HZ)
 #define time_before(_a, _b)	((long)((_a) - (_b)) < 0)
+#define time_after_eq(_a, _b)	((long)((_a) - (_b)) >= 0)
+
+struct work_struct {
+	void (*func)(struct work_struct *work);
+};
+
+/**
+ * struct delayed_work - a work item
+ * @work: the function to call
+ * @pending: true if it will be called
+ * @at: when it will be called, in jiffies
+ */
+struct delayed_work {
+	struct work_struct work;
+	bool pending;
+	unsigned long at;
+};
+
+#define DECLARE_DELAYED_WORK(_name, _func)				\
+	struct delayed_work _name = { .work = { .func = _func } }
+#define queue_delayed_work(_wq, _work, _delay)				\
+	shim_queue_work(_work, _delay, false)
+#define mod_delayed_work(_wq, _work, _delay)				\
+	shim_queue_work(_work, _delay, true)
+
+void shim_queue_work(struct delayed_work *work, unsigned long delay, bool mod);
 
 /* === Other functions ====================================================== */
 
@@ -125,6 +154,17 @@ static inline void kmemleak_not_leak(const void *ptr)
 {
 }
 
+#define POISON_FREE		0x6b
+
+void *memchr_inv(const void *start, int c, size_t bytes);
+
+/* That of tools/include has no size. */
+#undef strscpy
+static inline void strscpy(char *dst, const char *src, size_t size)
+{
+	snprintf(dst, size, "%s", src);
+}
+
 #define in_interrupt()		(shim.in_interrupt)
 #define vmalloc_huge_allowed()	(!shim.nohugevmalloc)
 
@@ -141,6 +181,7 @@ void shim_report(const char *fmt, ...);
 #define pr_crit(_fmt, ...)		shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
 #define pr_warn_ratelimited(_fmt, ...)	shim_log(pr_fmt(_fmt), ##__VA_ARGS__)
 #define execmem_report(_fmt, ...)	shim_report(_fmt, ##__VA_ARGS__)
+#define execmem_report_each(_fmt, ...)	shim_report(_fmt, ##__VA_ARGS__)
 
 static inline void execmem_count_visit(void)
 {

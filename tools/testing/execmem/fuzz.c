@@ -180,6 +180,33 @@ static void op_lookup(void)
 	model_lookup(next_address());
 }
 
+static void op_retire(void)
+{
+	struct model_pool *mpool;
+	struct model_chunk *chunk = next_chunk(&mpool);
+
+	if (chunk)
+		model_retire(chunk->start);
+}
+
+static void op_write_resting(void)
+{
+	struct model_pool *mpool = model_pool_of(next_type());
+	unsigned int n = next_byte();
+
+	model_write_resting(mpool, n, next_word());
+}
+
+static void op_pass_time(void)
+{
+	model_pass_time(next_word() % (4 * HZ));
+}
+
+static void op_end_rests(void)
+{
+	model_end_rests(model_pool_of(next_type()));
+}
+
 static void op_drain(void)
 {
 	model_drain(model_pool_of(next_type()));
@@ -226,6 +253,7 @@ static void stop_faults(void)
 
 static void (*const ops[])(void) = {
 	op_alloc, op_alloc, op_alloc, op_alloc, op_free, op_free, op_free,
+	op_retire, op_retire, op_write_resting, op_pass_time, op_end_rests,
 	op_free_anything, op_fill, op_fill_too_much, op_seal, op_seal_anything,
 	op_lookup, op_drain, op_expire, op_inspect, op_fault, stop_faults,
 	op_alloc_unknown_type,
@@ -269,6 +297,7 @@ static void run(void)
 	stop_faults();
 	model_recover_leaked();
 	model_free_all();
+	model_end_all_rests();
 	model_validate();
 	model_finish();
 	take_reports();

@@ -8,6 +8,7 @@
 #include "../../../mm/execmem_lookup.c"
 #include "../../../mm/execmem_check.c"
 #include "../../../mm/execmem_perm.c"
+#include "../../../mm/execmem_rest.c"
 #include "../../../mm/execmem_chunk.c"
 #include "../../../mm/execmem_pool.c"
 #include "../../../mm/execmem.c"
@@ -33,6 +34,7 @@ void kernel_reset(void)
 	execmem_pred_flush_enabled = false;
 	atomic64_set(&last_seq, 0);
 	atomic64_set(&flushed_seq, 0);
+	rest_work.pending = false;
 }
 
 bool kernel_has_blocks(void)

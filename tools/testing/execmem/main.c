@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 	run_race_tests();
 	run_flush_tests();
 	run_fault_tests();
+	run_rest_tests();
 	run_validator_tests();
 	run_fragment_tests();
 	run_random_tests();

@@ -14,10 +14,14 @@
 #define NR_UNITS	(VMALLOC_SIZE / UNIT)
 #define MAX_BLOCKS	65536
 
+/* The module that all chunks belong to that rest */
+#define OWNER_NAME	"some_module"
+
 enum owner {
 	OWNER_NONE,
 	OWNER_FREE,
 	OWNER_LEAKED,
+	OWNER_RESTING,
 	OWNER_CHUNK,		/* This and larger values: index of a chunk */
 };
 
@@ -43,6 +47,23 @@ struct model_block {
 struct before {
 	struct shim shim;
 	unsigned int block_events;
+	unsigned int nr_mapped;
+	unsigned int nr_damaged;
+	unsigned int nr_cut;
+};
+
+/**
+ * struct wanted - the allocation that is in progress
+ * @mpool: the pool, or NULL
+ * @size: size in bytes
+ * @align: alignment in bytes
+ * @place: where the chunk must be placed, or 0 if a block must be added
+ */
+struct wanted {
+	struct model_pool *mpool;
+	size_t size;
+	size_t align;
+	unsigned long place;
 };
 
 struct model model;
@@ -56,6 +77,12 @@ static unsigned int unused_chunks[MAX_CHUNKS];
 static unsigned int nr_unused_chunks;
 static unsigned int nr_blocks;
 static unsigned int block_events;
+static unsigned int nr_mapped;
+static struct wanted wanted;
+
+/* Rests that ended: of chunks that were written to, and before their time */
+static unsigned int nr_damaged;
+static unsigned int nr_cut;
 
 /* First unit that never had an owner: units from here on need not be reset. */
 static unsigned long nr_touched = NR_UNITS;
@@ -202,6 +229,7 @@ static void block_mapped(struct execmem_block *block)
 	set_units(dirtied, block->start, block->size, ++last_event);
 
 	block_events++;
+	nr_mapped++;
 	mpool->nr_blocks++;
 	mpool->nr_huge += block->huge;
 	mpool->reserved += block->size;
@@ -269,7 +297,13 @@ static bool has_empty_block(struct model_pool *mpool)
 
 static struct before begin(void)
 {
-	return (struct before) { .shim = shim, .block_events = block_events };
+	return (struct before) {
+		.shim = shim,
+		.block_events = block_events,
+		.nr_mapped = nr_mapped,
+		.nr_damaged = nr_damaged,
+		.nr_cut = nr_cut,
+	};
 }
 
 static void compare_pool(struct model_pool *mpool)
@@ -280,7 +314,10 @@ static void compare_pool(struct model_pool *mpool)
 	EXPECT(pool->reserved == mpool->reserved);
 	EXPECT(pool->nr_blocks == mpool->nr_blocks);
 	EXPECT(pool->nr_huge == mpool->nr_huge);
-	EXPECT(pool->nr_chunks == mpool->nr_live + mpool->nr_leaked);
+	EXPECT(pool->nr_chunks ==
+	       mpool->nr_live + mpool->nr_leaked + mpool->nr_rests);
+	EXPECT(pool->nr_rests == mpool->nr_rests);
+	EXPECT(pool->resting == mpool->resting);
 	EXPECT(!memcmp(&pool->stats, &mpool->stats, sizeof(pool->stats)));
 }
 
@@ -288,7 +325,8 @@ static void compare_pool(struct model_pool *mpool)
 static void end(struct before *before, struct model_pool *mpool,
 		unsigned int reports)
 {
-	EXPECT(shim.reports == before->shim.reports + reports);
+	EXPECT(shim.reports == before->shim.reports + reports +
+	       nr_damaged - before->nr_damaged);
 	model.max_visits = max(model.max_visits,
 			       shim.visits - before->shim.visits);
 	no_lock_held();
@@ -361,6 +399,47 @@ static bool is_too_large(struct execmem_pool *pool, size_t size)
 				pool->range->fallback_start);
 }
 
+/* Predict the place of the chunk again, after memory became free. */
+static void predict_wanted(void)
+{
+	if (wanted.mpool && model.exact &&
+	    !is_too_large(wanted.mpool->pool, wanted.size))
+		wanted.place = predict_place(wanted.mpool, wanted.size,
+					     wanted.align);
+}
+
+static bool has_expired(struct model_chunk *chunk)
+{
+	return jiffies - chunk->retired >= EXECMEM_REST_MAX;
+}
+
+static bool is_due(struct model_pool *mpool, struct model_chunk *chunk)
+{
+	return has_expired(chunk) ||
+		(jiffies - chunk->retired >= EXECMEM_REST_MIN &&
+		 mpool->stats.rests - chunk->number > EXECMEM_REST_FREES);
+}
+
+static struct model_chunk *oldest_rest(struct model_pool *mpool)
+{
+	return mpool->nr_rests ? &chunks[mpool->rests[0]] : NULL;
+}
+
+/*
+ * A rest ends before its time only if there is nothing else to allocate, and
+ * then all of them do. What is due ends before a block is added.
+ */
+static void check_cut_for_alloc(struct model_pool *mpool, struct before *before)
+{
+	bool failed = shim.map_failures != before->shim.map_failures ||
+		shim.alloc.hits != before->shim.alloc.hits;
+
+	if (nr_cut != before->nr_cut)
+		EXPECT(failed && !mpool->nr_rests);
+	if (nr_mapped != before->nr_mapped && mpool->nr_rests)
+		EXPECT(!is_due(mpool, oldest_rest(mpool)));
+}
+
 /* Check that a failed allocation had a reason to fail. */
 static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 			       size_t size, unsigned long place)
@@ -374,6 +453,7 @@ static void check_failed_alloc(struct model_pool *mpool, struct before *before,
 	}
 	EXPECT(no_node || shim.map_failures != before->shim.map_failures);
 	EXPECT(no_node || !place);
+	EXPECT(!mpool->nr_rests);
 	mpool->stats.failures++;
 }
 
@@ -396,7 +476,7 @@ static void check_place(struct model_chunk *chunk, struct before *before,
 	/* The first attempt may have failed to allocate a chunk description. */
 	if (shim.alloc.hits != before->shim.alloc.hits)
 		return;
-	EXPECT((block_events == before->block_events) == !!place);
+	EXPECT((nr_mapped == before->nr_mapped) == !!place);
 	if (place)
 		EXPECT(chunk->start == place);
 	else
@@ -478,17 +558,20 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	struct model_pool *mpool = model_pool_of(type);
 	struct before before = begin();
 	struct model_chunk *chunk = NULL;
-	unsigned long place = 0;
 	void *ptr;
 
-	if (model.exact && !is_too_large(mpool->pool, size))
-		place = predict_place(mpool, size, align);
+	wanted = (struct wanted) {
+		.mpool = mpool, .size = size, .align = align,
+	};
+	predict_wanted();
 	ptr = align ? execmem_pool_alloc(mpool->pool, type, size, align,
 					 wants_flush(type)) :
 		      execmem_alloc(type, size);
+	wanted.mpool = NULL;
+	check_cut_for_alloc(mpool, &before);
 	if (!ptr) {
-		check_failed_alloc(mpool, &before, size, place);
-		end(&before, mpool, 0);
+		check_failed_alloc(mpool, &before, size, wanted.place);
+		end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
 		return NULL;
 	}
 	EXPECT(!is_too_large(mpool->pool, size));
@@ -498,9 +581,9 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	if (!take_memory(mpool, chunk, align))
 		return NULL;
 	if (model.exact)
-		check_place(chunk, &before, align, place);
+		check_place(chunk, &before, align, wanted.place);
 	check_flush(mpool, chunk, &before);
-	end(&before, mpool, 0);
+	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
 	return chunk;
 }
 
@@ -604,8 +687,12 @@ static void remove_chunk(struct model_pool *mpool, struct model_chunk *chunk)
 
 	mpool->live[chunk->rank] = last;
 	chunks[last].rank = chunk->rank;
-	unused_chunks[nr_unused_chunks++] = chunk - chunks;
 	model.nr_live--;
+}
+
+static void forget_chunk(struct model_chunk *chunk)
+{
+	unused_chunks[nr_unused_chunks++] = chunk - chunks;
 }
 
 /*
@@ -622,6 +709,74 @@ static void dirty_extent(unsigned long addr)
 	while (end < block->start + block->size && owner_of(end) == OWNER_FREE)
 		end += UNIT;
 	set_units(dirtied, start, end - start, last_event);
+}
+
+/* Will the chunk rest if it is retired now? */
+static bool will_rest(struct model_pool *mpool)
+{
+	return mpool->pool->shared && !is_guarded(mpool->pool) &&
+		!fails_next(&shim.alloc) && !fails_next(&shim.invalidate);
+}
+
+static void add_rest(struct model_pool *mpool, struct model_chunk *chunk)
+{
+	chunk->retired = jiffies;
+	chunk->number = mpool->stats.rests++;
+	mpool->rests[mpool->nr_rests++] = chunk - chunks;
+	mpool->resting += chunk->size;
+	set_units(owners, chunk->start, chunk->size, OWNER_RESTING);
+}
+
+static void remove_oldest_rest(struct model_pool *mpool)
+{
+	struct model_chunk *chunk = oldest_rest(mpool);
+
+	mpool->nr_rests--;
+	memmove(mpool->rests, mpool->rests + 1,
+		mpool->nr_rests * sizeof(*mpool->rests));
+	mpool->resting -= chunk->size;
+	forget_chunk(chunk);
+}
+
+/* Is this chunk the last one of a block that becomes the spare? */
+static bool makes_spare(struct model_pool *mpool, unsigned long start,
+			size_t size)
+{
+	struct model_block *block = block_of(start);
+
+	return block->used == size && may_be_spare(block) &&
+		!has_empty_block(mpool) && mpool->reserved >= 2 * block->size;
+}
+
+/* Called by the allocator when it gives a chunk back that rested. */
+static void chunk_rested(struct execmem_chunk *chunk)
+{
+	struct model_pool *mpool = to_mpool(chunk->block->pool);
+	struct model_chunk *oldest = oldest_rest(mpool);
+	bool due;
+
+	if (!EXPECT(oldest && oldest->start == chunk->start &&
+		    oldest->size == chunk->size))
+		return;
+	due = is_due(mpool, oldest);
+	nr_cut += !due;
+	mpool->stats.rests_cut += !due;
+	nr_damaged += oldest->written;
+	mpool->stats.rest_writes += oldest->written;
+	remove_oldest_rest(mpool);
+
+	if (model.exact && makes_spare(mpool, chunk->start, chunk->size))
+		mpool->spare_until = jiffies + EXECMEM_SPARE_TIME;
+	block_of(chunk->start)->used -= chunk->size;
+	mpool->used -= chunk->size;
+	mpool->stats.frees++;
+	last_event++;
+	set_units(owners, chunk->start, chunk->size, OWNER_FREE);
+	if (model.exact)
+		dirty_extent(chunk->start);
+	else
+		set_units(dirtied, chunk->start, chunk->size, last_event);
+	predict_wanted();
 }
 
 /* The block is still mapped after the free. */
@@ -646,7 +801,8 @@ static void check_leak(struct model_pool *mpool, unsigned long start,
 	mpool->nr_leaked++;
 }
 
-static void free_chunk(struct model_chunk *chunk)
+/* Free a chunk; with execmem_retire() if @retire is true, but it does not rest. */
+static void free_chunk(struct model_chunk *chunk, bool retire)
 {
 	struct model_pool *mpool = model_pool_of(chunk->type);
 	struct before before = begin();
@@ -668,8 +824,12 @@ static void free_chunk(struct model_chunk *chunk)
 	mpool->stats.frees++;
 	last_event++;
 	remove_chunk(mpool, chunk);
+	forget_chunk(chunk);
 
-	EXPECT(execmem_free((void *)start) == size);
+	if (retire)
+		execmem_retire((void *)start, OWNER_NAME);
+	else
+		EXPECT(execmem_free((void *)start) == size);
 
 	leak = shim.invalidate.hits != before.shim.invalidate.hits;
 	if (leak) {
@@ -692,7 +852,7 @@ void model_free(unsigned long addr)
 	struct before before = begin();
 
 	if (chunk) {
-		free_chunk(chunk);
+		free_chunk(chunk, false);
 		return;
 	}
 	EXPECT(!execmem_free((void *)addr));
@@ -701,6 +861,102 @@ void model_free(unsigned long addr)
 		EXPECT(is_intact(chunk));
 	EXPECT(block_events == before.block_events);
 	end(&before, chunk ? model_pool_of(chunk->type) : NULL, !!addr);
+}
+
+/* === Rest ================================================================= */
+
+/* Contents of a chunk that rests */
+static int rest_byte(struct execmem_pool *pool)
+{
+	return pool->range->flags & EXECMEM_READONLY ? TRAP_BYTE : POISON_FREE;
+}
+
+/* The oldest rests end if too much memory would rest otherwise. */
+static void check_excess(struct model_pool *mpool, unsigned int nr,
+			 size_t resting)
+{
+	bool excess = resting > EXECMEM_REST_BYTES && nr > 1;
+
+	EXPECT(excess || mpool->nr_rests == nr);
+	EXPECT(mpool->nr_rests == 1 || mpool->resting <= EXECMEM_REST_BYTES);
+}
+
+/* Free a live chunk with execmem_retire(). */
+void model_retire(unsigned long addr)
+{
+	struct model_chunk *chunk = chunk_from(addr);
+	struct before before = begin();
+	struct model_pool *mpool;
+	unsigned int nr;
+	size_t resting;
+
+	if (!chunk)
+		return;
+	mpool = model_pool_of(chunk->type);
+	if (!will_rest(mpool)) {
+		free_chunk(chunk, true);
+		return;
+	}
+	EXPECT(is_intact(chunk));
+	remove_chunk(mpool, chunk);
+	add_rest(mpool, chunk);
+	nr = mpool->nr_rests;
+	resting = mpool->resting;
+	execmem_retire((void *)addr, OWNER_NAME);
+	check_excess(mpool, nr, resting);
+	/* It is the newest one, so it rests. */
+	EXPECT(owner_of(addr) == OWNER_RESTING);
+	EXPECT(backing_is(addr, chunk->size, rest_byte(mpool->pool)));
+	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	model.last_freed = addr;
+}
+
+/* Write to a resting chunk, which is a mistake that must be found. */
+void model_write_resting(struct model_pool *mpool, unsigned int n, size_t offset)
+{
+	struct model_chunk *chunk;
+
+	if (!mpool->nr_rests || mpool->pool->range->flags & EXECMEM_READONLY)
+		return;
+	chunk = &chunks[mpool->rests[n % mpool->nr_rests]];
+	*(char *)(chunk->start + offset % chunk->size) = 0x42;
+	chunk->written = true;
+}
+
+void model_pass_time(unsigned long ticks)
+{
+	struct before before = begin();
+
+	pass_time(ticks);
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++) {
+		struct model_pool *mpool = &model.pools[i];
+
+		if (is_merged(i))
+			continue;
+		compare_pool(mpool);
+		/* The bound: nothing rests longer. */
+		EXPECT(!mpool->nr_rests || !has_expired(oldest_rest(mpool)));
+	}
+	EXPECT(nr_cut == before.nr_cut);
+	end(&before, NULL, shim.unmap.hits - before.shim.unmap.hits);
+}
+
+/* As under memory pressure */
+void model_end_rests(struct model_pool *mpool)
+{
+	struct before before = begin();
+	bool any = mpool->nr_rests;
+
+	EXPECT(execmem_pool_end_rests(mpool->pool, EXECMEM_REST_ALL) == any);
+	EXPECT(!mpool->nr_rests);
+	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+}
+
+void model_end_all_rests(void)
+{
+	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
+		if (!is_merged(i))
+			model_end_rests(&model.pools[i]);
 }
 
 /* === Everything =========================================================== */
@@ -719,12 +975,14 @@ void model_drain(struct model_pool *mpool)
 /* Let time pass. The spare stays until its time is over. */
 void model_expire(struct model_pool *mpool, unsigned long ticks)
 {
-	struct before before = begin();
-	bool stays = model.exact && has_empty_block(mpool);
+	struct before before;
 	unsigned long left;
+	bool stays;
 
-	shim.now += ticks;
-	stays = stays && time_before(jiffies, mpool->spare_until);
+	model_pass_time(ticks);
+	before = begin();
+	stays = model.exact && has_empty_block(mpool) &&
+		time_before(jiffies, mpool->spare_until);
 	left = execmem_pool_expire(mpool->pool);
 	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
 	EXPECT(!left == !mpool->pool->spare);
@@ -737,7 +995,8 @@ void model_expire(struct model_pool *mpool, unsigned long ticks)
 static bool describes(struct execmem_chunk *copy, struct model_chunk *chunk)
 {
 	if (!chunk)
-		return owner_of(copy->start) == OWNER_LEAKED;
+		return owner_of(copy->start) == OWNER_LEAKED ||
+			owner_of(copy->start) == OWNER_RESTING;
 	return copy->size == chunk->size && copy->type == chunk->type;
 }
 
@@ -757,7 +1016,7 @@ void model_walk(struct model_pool *mpool)
 		used += copy.size;
 		nr++;
 	}
-	EXPECT(nr == mpool->nr_live + mpool->nr_leaked);
+	EXPECT(nr == mpool->nr_live + mpool->nr_leaked + mpool->nr_rests);
 	EXPECT(used == mpool->used);
 	end(&before, mpool, 0);
 }
@@ -896,6 +1155,7 @@ void model_start(bool exact)
 	model.max_visits = 0;
 	shim.mapped = block_mapped;
 	shim.unmapping = block_unmapping;
+	shim.rested = chunk_rested;
 }
 
 /* Free everything, and check that all memory was given back. */
@@ -905,4 +1165,5 @@ void model_finish(void)
 		EXPECT(!model.pools[i].nr_blocks);
 	shim.mapped = NULL;
 	shim.unmapping = NULL;
+	shim.rested = NULL;
 }

@@ -16,6 +16,9 @@
  * @filled: number of bytes that were written, from the start of the chunk
  * @pattern: offset of these bytes in the model's pattern
  * @rank: index in the list of the pool's live chunks
+ * @retired: when it was put to rest, in jiffies
+ * @number: how many chunks of the pool were put to rest before
+ * @written: true if it was written to while it rested
  */
 struct model_chunk {
 	unsigned long start;
@@ -25,6 +28,9 @@ struct model_chunk {
 	size_t filled;
 	size_t pattern;
 	unsigned int rank;
+	unsigned long retired;
+	unsigned long number;
+	bool written;
 };
 
 #define MAX_CHUNKS	131072
@@ -35,6 +41,9 @@ struct model_chunk {
  * @nr_live: number of live chunks
  * @live: indices of live chunks, not sorted
  * @nr_leaked: number of chunks that could not be invalidated
+ * @nr_rests: number of chunks that rest
+ * @rests: indices of these, oldest first
+ * @resting: as in &struct execmem_pool
  * @nr_blocks: as in &struct execmem_pool
  * @nr_huge: as in &struct execmem_pool
  * @reserved: as in &struct execmem_pool
@@ -47,6 +56,9 @@ struct model_pool {
 	unsigned int nr_live;
 	unsigned int live[MAX_CHUNKS];
 	unsigned int nr_leaked;
+	unsigned int nr_rests;
+	unsigned int rests[MAX_CHUNKS];
+	size_t resting;
 	unsigned long nr_blocks;
 	unsigned long nr_huge;
 	size_t reserved;
@@ -88,12 +100,17 @@ int model_fill(unsigned long addr, size_t len);
 int model_publish(unsigned long addr, size_t len);
 void model_seal(unsigned long addr);
 void model_free(unsigned long addr);
+void model_retire(unsigned long addr);
+void model_write_resting(struct model_pool *mpool, unsigned int n, size_t offset);
+void model_pass_time(unsigned long ticks);
+void model_end_rests(struct model_pool *mpool);
 void model_lookup(unsigned long addr);
 void model_drain(struct model_pool *mpool);
 void model_expire(struct model_pool *mpool, unsigned long ticks);
 void model_walk(struct model_pool *mpool);
 void model_draw(struct model_pool *mpool);
 void model_recover_leaked(void);
+void model_end_all_rests(void);
 void model_free_all(void);
 
 #endif /* _EXECMEM_TEST_MODEL_H */

@@ -38,6 +38,14 @@ bool fails(struct fault *fault)
 	return fail;
 }
 
+/* Will the next call fail? */
+bool fails_next(struct fault *fault)
+{
+	struct fault copy = *fault;
+
+	return fails(&copy);
+}
+
 void run_once(void (**callback)(void))
 {
 	void (*func)(void) = *callback;
@@ -126,6 +134,11 @@ void *kvcalloc(size_t n, size_t size, gfp_t gfp)
 	return allocate(n * size, 0);
 }
 
+void *kmalloc(size_t size, gfp_t gfp)
+{
+	return allocate(size, 0x5a);
+}
+
 void kfree(void *object)
 {
 	if (object)
@@ -178,6 +191,32 @@ unsigned long find_last_bit(const unsigned long *map, unsigned long size)
 	return size;
 }
 
+/* === Time and work items ================================================== */
+
+void shim_queue_work(struct delayed_work *work, unsigned long delay, bool mod)
+{
+	EXPECT(!shim.work || shim.work == work);
+	shim.work = work;
+	if (work->pending && !mod)
+		return;
+	work->pending = true;
+	work->at = jiffies + delay;
+}
+
+/* Let time pass. The work item runs at its time, and again if it queues itself. */
+void pass_time(unsigned long ticks)
+{
+	unsigned long end = jiffies + ticks;
+
+	while (shim.work && shim.work->pending &&
+	       time_after_eq(end, shim.work->at)) {
+		shim.now = max(jiffies, shim.work->at);
+		shim.work->pending = false;
+		shim.work->work.func(&shim.work->work);
+	}
+	shim.now = end;
+}
+
 /* === Other functions ====================================================== */
 
 int kstrtobool(const char *s, bool *res)
@@ -194,6 +233,18 @@ bool shim_warn(bool cond)
 	return cond;
 }
 
+void *memchr_inv(const void *start, int c, size_t bytes)
+{
+	const unsigned char *mem = start;
+
+	/* Nearly always, all bytes are the same. */
+	if (!bytes || (*mem == c && !memcmp(mem, mem + 1, bytes - 1)))
+		return NULL;
+	while (*mem == c)
+		mem++;
+	return (void *)mem;
+}
+
 /* The compiler checks the format. The message is not printed. */
 void shim_log(const char *fmt, ...)
 {
@@ -201,5 +252,10 @@ void shim_log(const char *fmt, ...)
 
 void shim_report(const char *fmt, ...)
 {
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(shim.report, sizeof(shim.report), fmt, args);
+	va_end(args);
 	shim.reports++;
 }

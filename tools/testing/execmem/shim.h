@@ -46,6 +46,8 @@ struct fault {
 };
 
 struct execmem_block;
+struct execmem_chunk;
+struct delayed_work;
 
 /**
  * struct shim - environment of the allocator
@@ -64,6 +66,7 @@ struct execmem_block;
  * @before_mutex: called once, before the next mutex is taken
  * @mapped: called after a block was mapped
  * @unmapping: called before a block is given back
+ * @rested: called before a chunk that rested is given back
  * @attributes_differ: the restore hook finds something to restore
  * @split: huge pages were split
  * @poisoned: an address at which memory failed; 0 if there is none
@@ -74,6 +77,7 @@ struct execmem_block;
  * @warnings: number of WARN_ON() hits
  * @objects: number of structures that are allocated
  * @reports: number of calls of execmem_report()
+ * @report: text of the last one
  * @refusals: number of calls of execmem_debug_refusal() and
  *	execmem_debug_user_map()
  * @refused: sizes of the chunks that were reported last; 0 if there was none
@@ -81,6 +85,7 @@ struct execmem_block;
  * @flushes: number of predictor flushes
  * @now: the time in jiffies
  * @spares_kept: number of calls of execmem_spare_kept()
+ * @work: the delayed work item of the allocator, %NULL if it was never queued
  */
 struct shim {
 	struct fault alloc;
@@ -98,6 +103,7 @@ struct shim {
 	void (*before_mutex)(void);
 	void (*mapped)(struct execmem_block *block);
 	void (*unmapping)(struct execmem_block *block);
+	void (*rested)(struct execmem_chunk *chunk);
 	bool attributes_differ;
 	bool split;
 	unsigned long poisoned;
@@ -108,18 +114,23 @@ struct shim {
 	unsigned long warnings;
 	unsigned long objects;
 	unsigned long reports;
+	char report[256];
 	unsigned long refusals;
 	size_t refused[2];
 	unsigned long visits;
 	unsigned long flushes;
 	unsigned long now;
 	unsigned long spares_kept;
+	struct delayed_work *work;
 };
 
 extern SHIM_LOCAL struct shim shim;
 
 bool fails(struct fault *fault);
+bool fails_next(struct fault *fault);
 void run_once(void (**callback)(void));
+
+void pass_time(unsigned long ticks);
 
 /* === Random numbers ======================================================= */
 

@@ -17,6 +17,14 @@ void spin_lock(struct lock *lock)
 	lock->held = true;
 }
 
+bool spin_trylock(struct lock *lock)
+{
+	if (lock->held)
+		return false;
+	spin_lock(lock);
+	return true;
+}
+
 void spin_unlock(struct lock *lock)
 {
 	EXPECT(lock->held);

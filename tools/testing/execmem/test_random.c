@@ -126,6 +126,24 @@ static void random_free(enum execmem_type type)
 		model_free(chunk->start);
 }
 
+/* Some chunks belong to modules, whose memory rests. */
+static void free_or_retire(enum execmem_type type)
+{
+	struct model_chunk *chunk = random_chunk(type);
+
+	if (!chunk)
+		return;
+	if (one_in(4))
+		model_retire(chunk->start);
+	else
+		model_free(chunk->start);
+}
+
+static void write_resting(enum execmem_type type)
+{
+	model_write_resting(model_pool_of(type), below(1000), below(SZ_1M));
+}
+
 /* Move the number of chunks between the two levels of the pool. */
 static void alloc_or_free(enum execmem_type type)
 {
@@ -139,7 +157,7 @@ static void alloc_or_free(enum execmem_type type)
 	if (one_in(3) != growing[pool])
 		random_alloc(type);
 	else if (mpool->nr_live > work->levels[pool].low)
-		random_free(type);
+		free_or_retire(type);
 }
 
 /* Fill after or over the part that is filled already. */
@@ -278,8 +296,14 @@ static void random_op(void)
 		random_seal(type);
 	else if (kind < 950)
 		random_lookup(type);
-	else if (kind < 998)
+	else if (kind < 985)
 		random_mistake(type);
+	else if (kind < 990)
+		write_resting(type);
+	else if (kind < 997)
+		model_pass_time(below(2 * HZ));
+	else if (kind < 998)
+		model_end_rests(model_pool_of(type));
 	else if (kind < 999 && one_in(2))
 		model_drain(model_pool_of(type));
 	else if (kind < 999)
@@ -327,6 +351,7 @@ static void finish_workload(void)
 	shim.map.at = 0;
 	shim.unmap.at = 0;
 	model_free_all();
+	model_end_all_rests();
 	model_validate();
 	model_finish();
 }

@@ -209,6 +209,30 @@ static void test_validator_sees_lost_block(void)
 	finish();
 }
 
+/* The list of rests, its counters, and the notes of chunks */
+static void test_validator_sees_wrong_rests(void)
+{
+	struct execmem_chunk *chunk;
+	struct execmem_rest *rest;
+
+	start();
+	execmem_retire((void *)addrs[2], "leaver");
+	chunk = nth_chunk(2);
+	rest = chunk->rest;
+	DAMAGE(pool->nr_rests, 0, 12);
+	DAMAGE(pool->resting, 0, 12);
+	DAMAGE(chunk->state, EXECMEM_DYING, 12);
+	DAMAGE(chunk->rest, NULL, 12);
+	DAMAGE(rest->chunk, nth_chunk(0), 12);
+	list_del(&rest->list);
+	EXPECT(execmem_pool_check(pool) == 12);
+	list_add(&rest->list, &pool->rests);
+	EXPECT(!execmem_pool_check(pool));
+	execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
+	release(addrs[0]);
+	release(addrs[4]);
+}
+
 void run_validator_tests(void)
 {
 	RUN(validator_sees_gap);
@@ -222,6 +246,7 @@ void run_validator_tests(void)
 	RUN(validator_sees_shifted_counters);
 	RUN(validator_sees_wrong_spare);
 	RUN(validator_sees_wrong_marks);
+	RUN(validator_sees_wrong_rests);
 	RUN(validator_sees_foreign_block);
 	RUN(validator_sees_lost_block);
 }

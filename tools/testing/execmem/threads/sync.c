@@ -15,12 +15,17 @@ bool lock_is_mine(const struct lock *lock)
 		&spinlocks_held;
 }
 
+static void taken(struct lock *lock)
+{
+	__atomic_store_n(&lock->owner, &spinlocks_held, __ATOMIC_RELAXED);
+	weak_locked();
+}
+
 static void take(struct lock *lock)
 {
 	if (pthread_mutex_lock(&lock->pthread))
 		abort();
-	__atomic_store_n(&lock->owner, &spinlocks_held, __ATOMIC_RELAXED);
-	weak_locked();
+	taken(lock);
 }
 
 static void release(struct lock *lock)
@@ -38,6 +43,16 @@ void spin_lock(struct lock *lock)
 	EXPECT(!spinlocks_held);
 	take(lock);
 	spinlocks_held++;
+}
+
+bool spin_trylock(struct lock *lock)
+{
+	EXPECT(!spinlocks_held);
+	if (pthread_mutex_trylock(&lock->pthread))
+		return false;
+	taken(lock);
+	spinlocks_held++;
+	return true;
 }
 
 void spin_unlock(struct lock *lock)

@@ -40,6 +40,7 @@ struct lock {
 
 void spin_lock(struct lock *lock);
 void spin_unlock(struct lock *lock);
+bool spin_trylock(struct lock *lock);
 void mutex_lock(struct lock *lock);
 void mutex_unlock(struct lock *lock);
 bool lock_is_mine(const struct lock *lock);

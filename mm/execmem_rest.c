@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Freed memory of modules rests before anybody else gets it.
+ *
+ * A module may leave a timer, a work item or a pointer behind when it is
+ * unloaded. If its memory had pages of its own, these would be unmapped, and
+ * the mistake would end in a page fault. Memory in a shared block stays mapped
+ * instead, and would belong to another module at once. So a chunk that was
+ * freed by execmem_retire() keeps its place for some seconds. Text consists of
+ * trapping instructions in this time, writable memory of poison. When the rest
+ * ends, changed poison shows that somebody wrote to the memory.
+ *
+ * The functions here decide which rest ends. mm/execmem_pool.c ends it. Both
+ * limits, the time and the number of later rests, grow in the order in which
+ * rests begin. So only the oldest rest of a pool needs to be looked at.
+ */
+
+#include "execmem_internal.h"
+
+/* As in slab: an address that consists of it is not canonical on x86. */
+#define REST_POISON	POISON_FREE
+
+/**
+ * execmem_rest_new - prepare the rest of a chunk that is going to be freed
+ * @pool: the pool of the chunk
+ * @owner: name of the module that it belongs to
+ *
+ * Context: Process context, may sleep.
+ * Return: the note for the rest. %NULL if the chunk need not rest, because it
+ *	is unmapped when it is freed, or if there is no memory for the note. In
+ *	that case memory is short, and no rest would last.
+ */
+struct execmem_rest *execmem_rest_new(struct execmem_pool *pool,
+				      const char *owner)
+{
+	struct execmem_rest *rest;
+
+	if (!pool->shared || pool->range->flags & EXECMEM_GUARD)
+		return NULL;
+	rest = kmalloc(sizeof(*rest), GFP_KERNEL | __GFP_NOWARN);
+	if (rest)
+		strscpy(rest->owner, owner, sizeof(rest->owner));
+	return rest;
+}
+
+/* Read-only memory traps, or nobody can write to it. */
+static bool is_poisoned(struct execmem_chunk *chunk)
+{
+	return !(chunk->block->pool->range->flags & EXECMEM_READONLY);
+}
+
+/**
+ * execmem_rest_poison - overwrite a chunk that is going to rest
+ * @chunk: the chunk; it was invalidated, and no other task can find it
+ *
+ * Context: Any.
+ */
+void execmem_rest_poison(struct execmem_chunk *chunk)
+{
+	if (is_poisoned(chunk))
+		memset((void *)chunk->start, REST_POISON, chunk->size);
+}
+
+/**
+ * execmem_rest_damage - find out whether a chunk was written to while it rested
+ * @chunk: the chunk; no other task can find it
+ *
+ * Context: Any.
+ * Return: the address of the first byte that changed, or 0
+ */
+unsigned long execmem_rest_damage(struct execmem_chunk *chunk)
+{
+	if (!is_poisoned(chunk))
+		return 0;
+	return (unsigned long)memchr_inv((void *)chunk->start, REST_POISON,
+					 chunk->size);
+}
+
+/**
+ * execmem_rest_begin - put a chunk to rest
+ * @chunk: the chunk; its note is set
+ *
+ * Context: The pool's lock is held.
+ */
+void execmem_rest_begin(struct execmem_chunk *chunk)
+{
+	struct execmem_pool *pool = chunk->block->pool;
+	struct execmem_rest *rest = chunk->rest;
+
+	lockdep_assert_held(&pool->lock);
+
+	chunk->state = EXECMEM_RESTING;
+	rest->chunk = chunk;
+	rest->since = jiffies;
+	rest->number = pool->stats.rests++;
+	list_add_tail(&rest->list, &pool->rests);
+	pool->nr_rests++;
+	pool->resting += chunk->size;
+}
+
+static bool has_expired(struct execmem_rest *rest)
+{
+	return time_after_eq(jiffies, rest->since + EXECMEM_REST_MAX);
+}
+
+/* Has the rest lasted long enough for its memory to be used again? */
+static bool is_due(struct execmem_pool *pool, struct execmem_rest *rest)
+{
+	if (has_expired(rest))
+		return true;
+	return time_after_eq(jiffies, rest->since + EXECMEM_REST_MIN) &&
+		pool->stats.rests - rest->number > EXECMEM_REST_FREES;
+}
+
+static bool has_to_end(struct execmem_pool *pool, struct execmem_rest *rest,
+		       enum execmem_rest_end which)
+{
+	switch (which) {
+	case EXECMEM_REST_EXPIRED:
+		return has_expired(rest);
+	case EXECMEM_REST_DUE:
+		return is_due(pool, rest);
+	case EXECMEM_REST_EXCESS:
+		/* A chunk may be larger than the limit. It rests alone then. */
+		return pool->resting > EXECMEM_REST_BYTES && pool->nr_rests > 1;
+	default:
+		return true;
+	}
+}
+
+/**
+ * execmem_rest_pick - take the oldest chunk out of its rest if it has to end
+ * @pool: the pool
+ * @which: see &enum execmem_rest_end
+ *
+ * Context: The pool's lock is held.
+ * Return: the chunk, which no other task can find from now on, or %NULL
+ */
+struct execmem_chunk *execmem_rest_pick(struct execmem_pool *pool,
+					enum execmem_rest_end which)
+{
+	struct execmem_rest *rest;
+
+	lockdep_assert_held(&pool->lock);
+
+	rest = list_first_entry_or_null(&pool->rests, struct execmem_rest, list);
+	if (!rest || !has_to_end(pool, rest, which))
+		return NULL;
+
+	list_del(&rest->list);
+	pool->stats.rests_cut += !is_due(pool, rest);
+	pool->nr_rests--;
+	pool->resting -= rest->chunk->size;
+	rest->chunk->state = EXECMEM_DYING;
+	return rest->chunk;
+}
+
+/**
+ * execmem_rest_delay - time until the oldest rest of a pool expires
+ * @pool: the pool
+ *
+ * Context: Process context, takes the pool's lock.
+ * Return: the time in jiffies, 0 if it has expired already, or
+ *	MAX_JIFFY_OFFSET if nothing rests
+ */
+unsigned long execmem_rest_delay(struct execmem_pool *pool)
+{
+	unsigned long delay = MAX_JIFFY_OFFSET;
+	struct execmem_rest *rest;
+
+	spin_lock(&pool->lock);
+	rest = list_first_entry_or_null(&pool->rests, struct execmem_rest, list);
+	if (rest && has_expired(rest))
+		delay = 0;
+	else if (rest)
+		delay = rest->since + EXECMEM_REST_MAX - jiffies;
+	spin_unlock(&pool->lock);
+	return delay;
+}
