@@ -53,6 +53,12 @@ struct staging {
 
 static LIST_HEAD(stagings);
 static DEFINE_SPINLOCK(stagings_lock);
+/*
+ * Held while text stops being fresh and until all CPUs are synchronized. So a
+ * task for which module_enter_text() has nothing to do any more may execute the
+ * text, even if another task did it. Taken before text_mutex.
+ */
+static DEFINE_MUTEX(entering_mutex);
 
 /* Find the entry for an address of module memory. Called under RCU. */
 static struct staging *find_staging(const void *addr)
@@ -203,8 +209,7 @@ void module_enter_text(const struct module *mod)
 	struct staging *staging;
 	bool was_fresh = false;
 
-	if (list_empty(&stagings))
-		return;
+	mutex_lock(&entering_mutex);
 	mutex_lock(&text_mutex);
 	for_class_mod_mem_type(type, text) {
 		staging = own_staging(&mod->mem[type]);
@@ -213,9 +218,11 @@ void module_enter_text(const struct module *mod)
 			was_fresh = true;
 		}
 	}
+	mutex_unlock(&text_mutex);
+	/* Others may patch this text now, with breakpoints. */
 	if (was_fresh)
 		module_text_entered();
-	mutex_unlock(&text_mutex);
+	mutex_unlock(&entering_mutex);
 }
 
 static int staging_notify(struct notifier_block *self, unsigned long state,
@@ -256,6 +263,15 @@ static int publish(const struct module_memory *mem)
 	return err;
 }
 
+/* Nobody who holds text_mutex looks for data, so that lock is not needed. */
+static void unlist_rodata(const struct module_memory *mem)
+{
+	struct staging *staging = own_staging(mem);
+
+	if (staging)
+		forget(staging);
+}
+
 int module_publish_rodata(const struct module *mod)
 {
 	int err = publish(&mod->mem[MOD_RODATA]) ?:
@@ -263,8 +279,8 @@ int module_publish_rodata(const struct module *mod)
 
 	/* Only text stays listed, since it can be fresh. */
 	if (!err) {
-		module_unstage(&mod->mem[MOD_RODATA]);
-		module_unstage(&mod->mem[MOD_INIT_RODATA]);
+		unlist_rodata(&mod->mem[MOD_RODATA]);
+		unlist_rodata(&mod->mem[MOD_INIT_RODATA]);
 	}
 	return err;
 }

@@ -16,7 +16,7 @@ EXPECTED = [
 ]
 
 
-def report(tap, out):
+def report(tap, out, size):
     k = out.kernel("probes")
     tap.contains("calls are counted", lambda: k.text("mitigation"), "Stuffing")
     for nr in 1, 2:
@@ -26,8 +26,13 @@ def report(tap, out):
             tap.equal(f"round {nr}: {what}",
                       lambda:
                       len(re.findall(f"(?m){rule}", k.text(f"{tag}{nr}/trace"))), count)
+    # Text ends with one more byte, which belongs to no function.
+    tap.matches("the last function has its true size", lambda: k.text("last/trace"),
+                rf"what=\w+\+0x0/{int(size):#x} ")
     tap.contains("a bad relocation is refused", lambda: k.text("dmesg"),
                  "Unknown rela relocation: 255")
-    tap.equal("and its module is not there", lambda: "crc8" in k.text("loaded"), False)
+    tap.contains("a relocation outside its section is refused", lambda: k.text("dmesg"),
+                 "is outside section")
+    tap.equal("and their module is not there", lambda: "crc8" in k.text("loaded"), False)
     tap.note(k.lines("broken"))
     tap.same_use(k)
