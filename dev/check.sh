@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/series.sh"
 . "$DEV/kernel.sh"
 
-READING="version apply owned whole edits size refresh export selftest checkpatch spelling kerneldoc mutants"
+READING="version markers apply owned whole edits size refresh export selftest checkpatch spelling kerneldoc mutants"
 COMPILING="spdx build warnings"
 CHECK=$BUILD/check			# worktree that the gates move through the series
 
@@ -26,6 +26,11 @@ gate_apply() {
 	second=$(assemble "$1")
 	[ "$first" = "$second" ] || { echo "two assemblies differ"; return 1; }
 	[ "$first" = "$(known_tip "$1")" ] || { echo "the tip that is known differs"; return 1; }
+}
+
+# No file has a conflict that nobody resolved.  (Tests of the plumbing make some.)
+gate_markers() {
+	! git -C "$1" grep -nE --untracked '^(<<<<<<<|>>>>>>>) ' -- . ':!dev/tests'
 }
 
 # Each kernel file belongs to one patch, each patch has a line in the series, and each

@@ -9,6 +9,7 @@
 #ifndef _MM_EXECMEM_KERNEL_H
 #define _MM_EXECMEM_KERNEL_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +36,10 @@
 #define CONFIG_EXECMEM		1
 #define CONFIG_EXECMEM_HUGE	1
 #define CONFIG_MMU		1
+
+/* The message is not optional in the C of clang 14. */
+#undef static_assert
+#define static_assert(_cond)	_Static_assert(_cond, #_cond)
 
 /* === Random numbers ======================================================= */
 

@@ -237,6 +237,8 @@ static void block_mapped(struct execmem_block *block)
 	mpool->stats.blocks[block->reason]++;
 }
 
+static void predict_wanted(void);
+
 static void block_unmapping(struct execmem_block *block)
 {
 	struct model_block *mblock = block_of(block->start);
@@ -257,6 +259,8 @@ static void block_unmapping(struct execmem_block *block)
 	mpool->reserved -= mblock->size;
 	mpool->stats.shrunk++;
 	*mblock = (struct model_block) {};
+	/* The chunk that rested last may have been all of this block. */
+	predict_wanted();
 }
 
 /* Can this block be the spare of its pool? */
