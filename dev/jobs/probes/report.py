@@ -34,5 +34,7 @@ def report(tap, out, size):
     tap.contains("a relocation outside its section is refused", lambda: k.text("dmesg"),
                  "is outside section")
     tap.equal("and their module is not there", lambda: "crc8" in k.text("loaded"), False)
-    tap.note(k.lines("broken"))
+    for module in "broken", "outside":
+        tap.contains(f"{module}.ko: insmod's message", lambda module=module: k.text(module),
+                     "invalid module format")
     tap.same_use(k)
