@@ -291,7 +291,7 @@ series_objects() {
 		arch/"$2"/*)				;;
 		arch/*|tools/*|samples/*|scripts/*)	continue ;;
 		# configured in gate_configs only
-		kernel/livepatch/*|mm/kasan/*)		continue ;;
+		kernel/livepatch/*|mm/kasan/*|mm/usercopy.c)	continue ;;
 		# not configured elsewhere
 		kernel/static_call_inline.c|kernel/trace/*)	[ "$2" = x86 ] || continue ;;
 		esac
@@ -385,7 +385,7 @@ gate_cross() {
 # what is tested, and must be in the final configuration.
 configs() {
 	cat <<-'E'
-	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y
+	kasan-modules|x86||# CONFIG_KASAN_VMALLOC is not set;CONFIG_KASAN=y;CONFIG_KASAN_GENERIC=y;CONFIG_HARDENED_USERCOPY=y
 	kmsan|x86|CC=clang|CONFIG_KMSAN=y
 	clang|x86|CC=clang LD=ld.lld|CONFIG_X86_KERNEL_IBT=y
 	livepatch|x86||CONFIG_LIVEPATCH=y
@@ -417,7 +417,7 @@ gate_configs() {
 		case $name in
 		no-modules|nommu)	;;
 		livepatch)		objects+=(kernel/livepatch/core.o) ;;
-		kasan-modules)		objects+=(mm/kasan/common.o kernel/module/main.o kernel/module/staging.o) ;;
+		kasan-modules)		objects+=(mm/kasan/common.o mm/usercopy.o kernel/module/main.o kernel/module/staging.o) ;;
 		*)			objects+=(kernel/module/main.o kernel/module/staging.o) ;;
 		esac
 		kmake -s "${objects[@]}" >"$scratch/build" 2>&1 || { echo "$name:"; grep -m 5 -A3 error "$scratch/build" || tail -n 9 "$scratch/build"; bad=1; }
