@@ -20,6 +20,8 @@
 #include <linux/vmalloc.h>
 #include <asm/tlbflush.h>
 
+#include "find_symbol.h"
+
 static char *op = "none";
 module_param(op, charp, 0);
 static int result = -ENOENT;
@@ -33,21 +35,6 @@ static char page[PAGE_SIZE] __aligned(PAGE_SIZE) = { 2 };
 static noinline void long_function(void)
 {
 	asm volatile(".fill 4 * 4096, 1, 0x90");
-}
-
-static void *find_symbol(const char *name)
-{
-	struct kprobe probe = {
-		.symbol_name = name,
-		.flags = KPROBE_FLAG_DISABLED,	/* only its address */
-	};
-	void *addr;
-
-	if (register_kprobe(&probe))
-		return NULL;
-	addr = probe.addr;
-	unregister_kprobe(&probe);
-	return addr;
 }
 
 static int set_memory(const char *what, const void *addr)

@@ -13,6 +13,8 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 
+#include "find_symbol.h"
+
 #define SIZE	100	/* not a multiple of anything */
 
 static char *mistake = "none";
@@ -45,22 +47,6 @@ static noinline void plant_timer(void)
 static noinline void plant_page(void)
 {
 	page = __get_free_page(GFP_KERNEL);
-}
-
-/* None of it is exported, and rightly so. */
-static void *find_symbol(const char *name)
-{
-	struct kprobe probe = {
-		.symbol_name = name,
-		.flags = KPROBE_FLAG_DISABLED,	/* only its address */
-	};
-	void *addr;
-
-	if (register_kprobe(&probe))
-		return NULL;
-	addr = probe.addr;
-	unregister_kprobe(&probe);
-	return addr;
 }
 
 /*
