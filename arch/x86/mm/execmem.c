@@ -315,6 +315,20 @@ static struct execmem_range __init sealed_pages(const struct execmem_range *page
 	return range;
 }
 
+/*
+ * Describe code that is much smaller than a page. It shares the memory of the
+ * larger code beside it. Without huge pages, it gets pages of its own.
+ */
+static struct execmem_range __init small_code(const struct execmem_range *pages)
+{
+	struct execmem_range range = *pages;
+
+	range.flags |= EXECMEM_MERGE | EXECMEM_HUGE_ONLY;
+	range.mapto = IS_ENABLED(CONFIG_EXECMEM_HUGE_MODULES) ?
+		      EXECMEM_MODULE_TEXT : EXECMEM_BPF;
+	return range;
+}
+
 static void __init describe_modules(struct execmem_range *ranges,
 				    const struct execmem_range *pages)
 {
@@ -349,7 +363,7 @@ struct execmem_info __init *execmem_arch_setup(void)
 
 	execmem_info.no_huge = no_huge_reason();
 	ranges[EXECMEM_KPROBES] = pages;
-	ranges[EXECMEM_FTRACE] = pages;
+	ranges[EXECMEM_FTRACE] = small_code(&pages);
 	ranges[EXECMEM_BPF] = shared(&pages, EXECMEM_ROX);
 	describe_modules(ranges, &pages);
 	return &execmem_info;
