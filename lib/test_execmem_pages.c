@@ -6,6 +6,7 @@
 
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/vmalloc.h>
 
 #include "test_execmem.h"
 
@@ -157,6 +158,37 @@ static void freed_pages_are_ordinary(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.exec, 0);
 }
 
+/* Does vfree() flush TLBs before the pages of the pool reach anybody else? */
+static bool flushes_at_the_end(struct execmem_pool *pool)
+{
+	struct vm_struct *area = find_vm_area((void *)first_block(pool)->start);
+
+	return area->flags & VM_FLUSH_RESET_PERMS;
+}
+
+/* Whatever has been read-only may be in a TLB, and pages may become stacks. */
+static void read_only_pages_are_flushed(struct kunit *test)
+{
+	struct execmem_pool *types =
+		execmem_pool_of(EXECMEM_MODULE_RO_AFTER_INIT);
+	struct execmem_pool *pool;
+
+	execmem_test_need_page_tables(test);
+	for (int i = 0; i < NR_KINDS; i++) {
+		enum execmem_range_flags flags = execmem_test_kinds[i].flags;
+
+		pool = execmem_test_kind_pool(test, flags);
+		take(test, pool, UNIT);
+		KUNIT_EXPECT_EQ(test, flushes_at_the_end(pool),
+				!!(flags & EXECMEM_READONLY));
+	}
+	if (!types->shared || !types->range->seal)
+		return;
+	pool = execmem_test_pool(test, *types->range);
+	take(test, pool, PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, flushes_at_the_end(pool));
+}
+
 /* Is all of the huge page at @addr mapped by one entry? */
 static bool is_huge(unsigned long addr)
 {
@@ -271,6 +303,7 @@ struct kunit_case execmem_test_pages_cases[] = {
 	KUNIT_CASE_PARAM(permissions_are_final, kind_gen_params),
 	KUNIT_CASE_PARAM(alias_follows_block, kind_gen_params),
 	KUNIT_CASE_PARAM(freed_pages_are_ordinary, kind_gen_params),
+	KUNIT_CASE(read_only_pages_are_flushed),
 	KUNIT_CASE(huge_blocks_split_nothing),
 	KUNIT_CASE(small_blocks_come_first),
 	KUNIT_CASE(guarded_chunks_have_own_pages),

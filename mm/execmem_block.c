@@ -168,35 +168,15 @@ static bool map_pages(struct execmem_block *block,
 }
 
 /*
- * Does vfree() reset the permissions of the block? It does so with one flush,
- * but changes each base page of the direct map, which would split a huge page.
- * So huge blocks are reset as a whole first, by unprotect_block().
- */
-static bool vfree_resets(struct execmem_block *block)
-{
-	return !block->huge && block->reason != EXECMEM_SPLIT;
-}
-
-/*
- * Make an empty block writable and not executable again. Returns 0 or an error.
- */
-static int unprotect_block(struct execmem_block *block)
-{
-	int nr_pages = block->size >> PAGE_SHIFT;
-	int err = 0;
-
-	if (!block->pool->shared || vfree_resets(block))
-		return 0;
-	if (block->pool->range->flags & EXECMEM_EXEC)
-		err = set_memory_nx(block->start, nr_pages);
-	if (!err && block->pool->range->flags & EXECMEM_READONLY)
-		err = set_memory_rw(block->start, nr_pages);
-	return err;
-}
-
-/*
  * Fill a new block of a shared pool and give it its final permissions. Returns
  * 0 or an error; then a part of the block may have its final permissions.
+ *
+ * Tell vfree() to reset them. It unmaps the block, then makes the direct map
+ * invalid, flushes once, and makes the direct map writable. So no CPU can use
+ * an old permission when the pages reach the page allocator. All page tables
+ * that this needs exist since the permissions were set, so it does not fail.
+ * A seal hook makes single pages read-only, and leaves the flush for when they
+ * become writable again to vfree(), too.
  */
 static int protect_block(struct execmem_block *block)
 {
@@ -209,7 +189,7 @@ static int protect_block(struct execmem_block *block)
 	else
 		memset(start, 0, block->size);
 
-	if (range->flags & EXECMEM_ROX && vfree_resets(block))
+	if (range->flags & EXECMEM_ROX || range->seal)
 		set_vm_flush_reset_perms(start);
 	if (range->flags & EXECMEM_EXEC)
 		return set_memory_rox(block->start, nr_pages);
@@ -235,9 +215,7 @@ static bool finish_block(struct execmem_block *block)
 		execmem_debug_ready(block);
 		return true;
 	}
-	if (!execmem_block_unmap(block))
-		execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
-			       block->size);
+	execmem_block_unmap(block);
 	kvfree(block->starts);
 	return false;
 }
@@ -359,18 +337,14 @@ bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
  * execmem_block_unmap - give the memory of a block back
  * @block: a block without chunks in use
  *
- * Context: Process context, may sleep and flush TLBs on all CPUs.
- * Return: true, or false if the permissions cannot be restored. In that case
- *	the pages are leaked, since executable or read-only pages must not reach
- *	the page allocator.
+ * vfree() resets the permissions, see protect_block().
+ *
+ * Context: Process context, may sleep and flush TLBs on all CPUs, once.
  */
-bool execmem_block_unmap(struct execmem_block *block)
+void execmem_block_unmap(struct execmem_block *block)
 {
 	might_sleep();
-	if (unprotect_block(block))
-		return false;
 	vfree((void *)block->start);
-	return true;
 }
 
 /**

@@ -544,7 +544,7 @@ int execmem_restore_block(struct execmem_block *block);
 
 bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
 		       size_t reserved);
-bool execmem_block_unmap(struct execmem_block *block);
+void execmem_block_unmap(struct execmem_block *block);
 bool execmem_block_is_huge(struct execmem_block *block);
 bool execmem_pages_poisoned(unsigned long start, size_t size);
 unsigned long execmem_block_find_page(struct execmem_block *block,

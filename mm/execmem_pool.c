@@ -167,8 +167,10 @@ static void destroy_blocks(struct list_head *blocks)
 		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
 		err = execmem_restore_block(block);
+		if (!err)
+			execmem_block_unmap(block);
 		/* A failure of memory is reported, and is nobody's mistake. */
-		if (err != -EHWPOISON && (err || !execmem_block_unmap(block)))
+		else if (err != -EHWPOISON)
 			execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
 				       block->size);
 		execmem_block_free(block);

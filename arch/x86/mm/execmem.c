@@ -83,7 +83,9 @@ static int seal_data(void *start, size_t len)
 /*
  * Nothing is flushed, so other CPUs may keep read-only TLB entries. A write by
  * one of them faults, and spurious_kernel_fault() lets it try again with the
- * page table entry as it is now.
+ * page table entry as it is now. That does not work where a fault cannot be
+ * handled, for example on a stack, so vfree() flushes before the pages of the
+ * block reach the page allocator.
  */
 static int unseal_data(void *start, size_t len)
 {

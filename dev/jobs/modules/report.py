@@ -232,8 +232,8 @@ def check_broadcasts(tap, on, other):
                  lambda: of(on, "load", "sync_core", "module"), 1)
     tap.at_most("load: TLB flushes, one for each seal and split and two for each new block",
                 lambda: of(on, "load", "tlb"), loading_flushes)
-    tap.at_most("unload: TLB flushes, three for each block given back",
-                lambda: of(on, "unload", "tlb"), lambda: 3 * shrunk())
+    tap.at_most("unload: TLB flushes, one for each block given back",
+                lambda: of(on, "unload", "tlb"), shrunk)
     tap.at_most("load and unload: sync_core for that",
                 lambda: of(on, "load", "sync_core") + of(on, "unload", "sync_core"), listed)
 

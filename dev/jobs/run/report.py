@@ -144,6 +144,20 @@ def check_fleet(tap, on):
               lambda: sum(on.at(tag).pages["wx_pages"] for tag in STATES), 0)
 
 
+def check_unload(tap, on, other):
+    """With execmem on: giving back a block flushes once."""
+    def flushes(k):
+        return k.broadcasts("unload").of("tlb", "execmem", "bpf_pack")
+
+    def shrunk():
+        return on.at("after").pools.bpf["shrunk"] - on.at("fewer").pools.bpf["shrunk"]
+
+    tap.at_most("all unloaded: TLB flushes, one for each block given back",
+                lambda: flushes(on), shrunk)
+    tap.at_most("all unloaded: TLB flushes, no more than otherwise",
+                lambda: flushes(on), lambda: flushes(other))
+
+
 def check_modules(tap, on):
     churned, fewer = on.at("churned"), on.at("fewer")
     listed, loaded = said("list.modules"), said("modules.load.count")
@@ -192,6 +206,8 @@ def report(tap, out, *labels):
 
     check_fleet(tap, on)
     check_modules(tap, on)
+    if len(kernels) > 1:
+        check_unload(tap, on, kernels[1])
     check_failed(tap, on)
     for kernel in kernels:
         check_suite(tap, kernel)

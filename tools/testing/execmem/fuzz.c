@@ -232,7 +232,7 @@ static void op_fault(void)
 {
 	struct fault *const faults[] = {
 		&shim.alloc, &shim.map, &shim.huge, &shim.fill,
-		&shim.invalidate, &shim.unmap,
+		&shim.invalidate,
 	};
 	struct fault *fault = faults[next_byte() % ARRAY_SIZE(faults)];
 	unsigned int n = next_byte();
@@ -248,7 +248,6 @@ static void stop_faults(void)
 	shim.huge.at = 0;
 	shim.fill.at = 0;
 	shim.invalidate.at = 0;
-	shim.unmap.at = 0;
 }
 
 static void (*const ops[])(void) = {

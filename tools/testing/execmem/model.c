@@ -575,7 +575,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	check_cut_for_alloc(mpool, &before);
 	if (!ptr) {
 		check_failed_alloc(mpool, &before, size, wanted.place);
-		end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+		end(&before, mpool, 0);
 		return NULL;
 	}
 	EXPECT(!is_too_large(mpool->pool, size));
@@ -587,7 +587,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	if (model.exact)
 		check_place(chunk, &before, align, wanted.place);
 	check_flush(mpool, chunk, &before);
-	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, mpool, 0);
 	return chunk;
 }
 
@@ -845,7 +845,6 @@ static void free_chunk(struct model_chunk *chunk, bool retire)
 		/* An empty block is given back, unless it becomes the spare. */
 		EXPECT(!keep);
 	}
-	reports += shim.unmap.hits - before.shim.unmap.hits;
 	end(&before, mpool, reports);
 	model.last_freed = start;
 }
@@ -911,7 +910,7 @@ void model_retire(unsigned long addr)
 	/* It is the newest one, so it rests. */
 	EXPECT(owner_of(addr) == OWNER_RESTING);
 	EXPECT(backing_is(addr, chunk->size, rest_byte(mpool->pool)));
-	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, mpool, 0);
 	model.last_freed = addr;
 }
 
@@ -942,7 +941,7 @@ void model_pass_time(unsigned long ticks)
 		EXPECT(!mpool->nr_rests || !has_expired(oldest_rest(mpool)));
 	}
 	EXPECT(nr_cut == before.nr_cut);
-	end(&before, NULL, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, NULL, 0);
 }
 
 /* As under memory pressure */
@@ -953,7 +952,7 @@ void model_end_rests(struct model_pool *mpool)
 
 	EXPECT(execmem_pool_end_rests(mpool->pool, EXECMEM_REST_ALL) == any);
 	EXPECT(!mpool->nr_rests);
-	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, mpool, 0);
 }
 
 void model_end_all_rests(void)
@@ -972,7 +971,7 @@ void model_drain(struct model_pool *mpool)
 	size_t drained = execmem_pool_drain(mpool->pool);
 
 	EXPECT(drained == reserved - mpool->reserved);
-	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, mpool, 0);
 	EXPECT(!model.exact || !has_empty_block(mpool));
 }
 
@@ -988,7 +987,7 @@ void model_expire(struct model_pool *mpool, unsigned long ticks)
 	stays = model.exact && has_empty_block(mpool) &&
 		time_before(jiffies, mpool->spare_until);
 	left = execmem_pool_expire(mpool->pool);
-	end(&before, mpool, shim.unmap.hits - before.shim.unmap.hits);
+	end(&before, mpool, 0);
 	EXPECT(!left == !mpool->pool->spare);
 	if (!model.exact)
 		return;

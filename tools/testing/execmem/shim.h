@@ -54,7 +54,6 @@ struct delayed_work;
  * @alloc: faults of allocations of structures
  * @map: faults of attempts to map a block
  * @huge: faults of attempts to map a block by huge pages
- * @unmap: faults of restoring permissions
  * @fill: faults of the fill hook
  * @invalidate: faults of the invalidate hook
  * @seal: faults of the seal hook
@@ -73,6 +72,7 @@ struct delayed_work;
  * @in_interrupt: value of in_interrupt()
  * @nohugevmalloc: the boot parameter of this name was given
  * @map_failures: number of blocks that could not be mapped
+ * @unmaps: number of blocks that were given back
  * @leaked_pages: number of pages in blocks that could not be given back
  * @warnings: number of WARN_ON() hits
  * @objects: number of structures that are allocated
@@ -91,7 +91,6 @@ struct shim {
 	struct fault alloc;
 	struct fault map;
 	struct fault huge;
-	struct fault unmap;
 	struct fault fill;
 	struct fault invalidate;
 	struct fault seal;
@@ -110,6 +109,7 @@ struct shim {
 	bool in_interrupt;
 	bool nohugevmalloc;
 	unsigned long map_failures;
+	unsigned long unmaps;
 	unsigned long leaked_pages;
 	unsigned long warnings;
 	unsigned long objects;

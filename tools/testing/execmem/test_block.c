@@ -372,24 +372,6 @@ static void test_hint_in_tiny_range(void)
 
 /* === Memory that cannot be given back ===================================== */
 
-static void test_unmap_fails(void)
-{
-	unsigned long a, b;
-
-	start();
-	shim.unmap.at = 1;
-	a = alloc_text(64);
-	release(a);
-	EXPECT(take_reports() == 1);
-	EXPECT(shim.leaked_pages == BLOCK / PAGE_SIZE);
-	EXPECT(!pool->nr_blocks && !pool->reserved);
-	/* Only the addresses are lost. */
-	EXPECT(!execmem_lookup(a, &(struct execmem_area) {}));
-	b = alloc_text(64);
-	EXPECT(b && b != a);
-	release(b);
-}
-
 /* Free the chunk again, to end the test without leaks. */
 static void rescue_chunk(unsigned long addr)
 {
@@ -465,7 +447,6 @@ void run_block_tests(void)
 	RUN(hint_is_random);
 	RUN(hint_wraps);
 	RUN(hint_in_tiny_range);
-	RUN(unmap_fails);
 	RUN(invalidate_fails);
 	RUN(own_pages_keep_no_nodes);
 }

@@ -120,12 +120,6 @@ static void test_fault_in_fill(void)
 	EXPECT(run_all(&shim.fill, true) >= 3);
 }
 
-static void test_fault_in_unmap(void)
-{
-	EXPECT(run_all(&shim.unmap, false) >= 6);
-	EXPECT(run_all(&shim.unmap, true) >= 6);
-}
-
 /* If a chunk description cannot be allocated, no block must be mapped. */
 static void test_no_block_for_failed_alloc(void)
 {
@@ -161,7 +155,6 @@ void run_fault_tests(void)
 	RUN(fault_in_map);
 	RUN(fault_in_huge_map);
 	RUN(fault_in_fill);
-	RUN(fault_in_unmap);
 	RUN(no_block_for_failed_alloc);
 	RUN(free_without_memory);
 }

@@ -202,7 +202,7 @@ static void test_fault_in_restore_of_block(void)
 	shim.restore.at = 2;
 	execmem_free((void *)a);
 	EXPECT(take_reports() == 1);
-	EXPECT(!shim.unmap.calls && !pool->nr_blocks);
+	EXPECT(!shim.unmaps && !pool->nr_blocks);
 	shim.leaked_pages = BLOCK / PAGE_SIZE;
 }
 
@@ -238,7 +238,7 @@ static void test_failed_block_is_contained(void)
 	shim.poisoned = a + 2 * PAGE_SIZE;
 	release(a);
 	EXPECT(pool->stats.poisoned == 1 && !pool->nr_blocks);
-	EXPECT(!shim.unmap.calls && !shim.reports);
+	EXPECT(!shim.unmaps && !shim.reports);
 	shim.leaked_pages = BLOCK / PAGE_SIZE;
 }
 

@@ -279,7 +279,6 @@ static void plan_faults(void)
 	fail_soon(&shim.alloc, 16);
 	fail_soon(&shim.map, 4);
 	fail_soon(&shim.fill, 4);
-	fail_soon(&shim.unmap, 32);
 }
 
 static void random_op(void)
@@ -349,7 +348,6 @@ static void finish_workload(void)
 		return;
 	shim.alloc.at = 0;
 	shim.map.at = 0;
-	shim.unmap.at = 0;
 	model_free_all();
 	model_end_all_rests();
 	model_validate();
