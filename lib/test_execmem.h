@@ -74,8 +74,8 @@ static inline bool has_shared_text(void)
 
 /*
  * A description of shared text as the architecture has it for BPF, or of data
- * if it has none. Chunks are placed without randomness and guard pages, so
- * that the cases know the addresses.
+ * if it has none. Chunks are placed without randomness and guard pages, and in
+ * huge pages on a small machine, too, so that the cases know the addresses.
  */
 static inline struct execmem_range text_range(void)
 {
@@ -84,6 +84,7 @@ static inline struct execmem_range text_range(void)
 	if (has_shared_text())
 		range = *execmem_pool_of(EXECMEM_BPF)->range;
 	range.flags &= ~(EXECMEM_RANDOMIZE | EXECMEM_GUARD);
+	range.flags |= EXECMEM_START_HUGE;
 	return range;
 }
 

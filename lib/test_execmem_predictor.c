@@ -14,12 +14,14 @@
  * struct flush - how flushes are counted
  * @nr: flushes so far
  * @free_in_flush: a chunk that the next flush frees, or %NULL
+ * @holes: chunks to free
  * @real: the flush of this CPU, which is replaced during a case
  * @was_enabled: whether flushes are needed on this CPU
  */
 static struct flush {
 	unsigned int nr;
 	void *free_in_flush;
+	void *holes[1024];
 	void (*real)(void);
 	bool was_enabled;
 } flush;
@@ -111,6 +113,8 @@ static void flush_after_free_by_other_type(struct kunit *test)
 	void *a = take(test, pool, 2 * UNIT), *b;
 
 	take_flushed(test, pool, UNIT, 1);
+	/* Leave no clean memory, which would be preferred. */
+	take(test, pool, BLOCK - 3 * UNIT);
 	give(test, pool, a);
 	b = take_flushed(test, pool, UNIT, 1);
 	KUNIT_EXPECT_PTR_EQ(test, b, a);
@@ -141,7 +145,7 @@ static void no_flush_for_clean_memory(struct kunit *test)
 
 	take(test, pool, UNIT);
 	b = take(test, other, UNIT);
-	take(test, other, UNIT);
+	take(test, other, BLOCK - UNIT);
 	give(test, pool, a);
 	give(test, other, b);
 
@@ -154,6 +158,30 @@ static void no_flush_for_clean_memory(struct kunit *test)
 	give(test, other, b);
 	take_flushed(test, pool, UNIT, 0);
 	take_flushed(test, other, UNIT, 1);
+}
+
+/* A lower hole that held code is not used while there is clean memory. */
+static void clean_memory_is_preferred(struct kunit *test)
+{
+	struct execmem_pool *pool = make_flush_pool(test);
+	void *a = take(test, pool, UNIT), *b;
+
+	take_flushed(test, pool, UNIT, 1);
+	give(test, pool, a);
+	b = take_flushed(test, pool, UNIT, 0);
+	KUNIT_EXPECT_PTR_EQ(test, b, a + 2 * UNIT);
+	/* Trusted code takes the lowest hole. */
+	KUNIT_EXPECT_PTR_EQ(test, take(test, pool, UNIT), a);
+	/* The largest free chunk is clean, beyond many dirty holes. */
+	for (int i = 0; i < 40; i++) {
+		void *hole = take(test, pool, UNIT);
+
+		take(test, pool, UNIT);
+		flush.holes[i] = hole;
+	}
+	for (int i = 0; i < 40; i++)
+		give(test, pool, flush.holes[i]);
+	take_flushed(test, pool, UNIT, 0);
 }
 
 /* A merged chunk is as dirty as its dirtiest part. */
@@ -192,6 +220,7 @@ static void flush_covers_only_what_was_free(struct kunit *test)
 	b = take_flushed(test, pool, UNIT, 1);
 	KUNIT_EXPECT_PTR_EQ(test, b, a + UNIT);
 	KUNIT_EXPECT_NULL(test, flush.free_in_flush);
+	take(test, pool, BLOCK - 2 * UNIT);
 	KUNIT_EXPECT_PTR_EQ(test, take_flushed(test, pool, UNIT, 1), a);
 }
 
@@ -212,14 +241,28 @@ static void no_flush_unless_enabled(struct kunit *test)
 	take_flushed(test, pool, UNIT, 1);
 }
 
+/* Use and free all memory of the real pool. */
+static void make_all_dirty(void)
+{
+	struct execmem_pool *pool = execmem_pool_of(EXECMEM_BPF);
+	size_t size;
+	int nr = 0;
+
+	while (nr < ARRAY_SIZE(flush.holes) &&
+	       (size = execmem_pool_largest_free(pool)))
+		flush.holes[nr++] = execmem_alloc(EXECMEM_BPF, size);
+	while (nr)
+		execmem_free(flush.holes[--nr]);
+}
+
 /* The pools of the kernel pass the flag of the type, not of the pool. */
 static void flush_follows_type(struct kunit *test)
 {
 	void *a;
 
 	make_flush_pool(test);
-	/* Make sure that there is dirty memory. */
 	execmem_free(execmem_alloc(EXECMEM_BPF, UNIT));
+	make_all_dirty();
 	flush.nr = 0;
 	a = execmem_test_take_type(test, EXECMEM_BPF, UNIT);
 	KUNIT_EXPECT_EQ(test, flush.nr, 0);
@@ -232,6 +275,7 @@ struct kunit_case execmem_test_predictor_cases[] = {
 	KUNIT_CASE(flush_for_new_block),
 	KUNIT_CASE(flush_after_free_by_other_type),
 	KUNIT_CASE(no_flush_for_clean_memory),
+	KUNIT_CASE(clean_memory_is_preferred),
 	KUNIT_CASE(merge_keeps_dirt),
 	KUNIT_CASE(flush_covers_only_what_was_free),
 	KUNIT_CASE(no_flush_unless_enabled),

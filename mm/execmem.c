@@ -386,6 +386,7 @@ static void __init __execmem_init(void)
 		return;
 
 	execmem_chunks_init();
+	execmem_grow_init(execmem_pools, EXECMEM_TYPE_MAX);
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
 		execmem_pool_init(&execmem_pools[i], type_names[i], i,
 				  &info->ranges[i]);

@@ -18,29 +18,8 @@
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
+#include "internal.h"
 #include "execmem_internal.h"
-
-/*
- * On machines with less memory, shared pools start with small blocks: one huge
- * page for a single BPF program would be a noticeable part of it.
- */
-#define SMALL_START_BELOW	(768UL * SZ_1M)
-
-/**
- * struct execmem_attempt - parameters of one attempt to map a block
- * @size: size in bytes
- * @align: alignment in bytes
- * @huge: ask for huge pages
- * @best_effort: a smaller block would do, so do not invoke the OOM killer
- *
- * Local to the task that adds the block.
- */
-struct execmem_attempt {
-	size_t size;
-	size_t align;
-	bool huge;
-	bool best_effort;
-};
 
 #ifdef CONFIG_EXECMEM_HUGE
 /*
@@ -64,13 +43,22 @@ static bool is_mapped_huge(unsigned long addr)
 }
 #endif
 
+/* Are the first @size bytes of the block mapped by huge pages? */
+static bool is_huge_up_to(struct execmem_block *block, size_t size)
+{
+	for (size_t offset = 0; offset < size; offset += HUGE_BLOCK)
+		if (!is_mapped_huge(block->start + offset))
+			return false;
+	return true;
+}
+
 /**
  * execmem_block_is_huge - is a block mapped by huge pages only?
  * @block: a block that is mapped
  *
- * vmalloc may use base pages although huge pages were requested: if none are
- * free, or if ptdump holds the mmap lock of init_mm. Later, a change of
- * permissions may split huge pages. So this looks into the page table.
+ * The page table may not take huge pages, if ptdump holds the mmap lock of
+ * init_mm. Later, a change of permissions may split them. So this looks into the
+ * page table.
  *
  * Context: Any. The block must not be unmapped concurrently.
  * Return: true if no part of it is mapped by base pages
@@ -80,96 +68,124 @@ bool execmem_block_is_huge(struct execmem_block *block)
 	if (!(block->pool->range->flags & EXECMEM_HUGE) ||
 	    !IS_ALIGNED(block->start | block->size, HUGE_BLOCK))
 		return false;
-	for (size_t offset = 0; offset < block->size; offset += HUGE_BLOCK)
-		if (!is_mapped_huge(block->start + offset))
-			return false;
-	return true;
+	return is_huge_up_to(block, block->size);
 }
 
-/* Flags for __vmalloc_node_range() */
-static unsigned long vmalloc_flags(struct execmem_pool *pool, bool huge)
-{
-	unsigned long flags = 0;
-
-	/* The caller may change permissions, so have vfree() reset them. */
-	if (!pool->shared)
-		flags |= VM_FLUSH_RESET_PERMS;
-	/*
-	 * The next huge block has to be aligned to 2 MB. A guard page between
-	 * them would waste 2 MB of addresses.
-	 */
-	if (huge)
-		flags |= VM_ALLOW_HUGE_VMAP | VM_NO_GUARD;
-	if (pool->range->flags & EXECMEM_KASAN_SHADOW)
-		flags |= VM_DEFER_KMEMLEAK;
-	return flags;
-}
-
-/* Map a block between @start and @end. Returns its address or %NULL. */
-static void *map_range(struct execmem_block *block,
-		       struct execmem_attempt *attempt, unsigned long start,
-		       unsigned long end)
-{
-	struct execmem_pool *pool = block->pool;
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
-	int node = NUMA_NO_NODE;
-
-	if (end - start < attempt->size)
-		return NULL;
-	/*
-	 * A smaller block would do, so do not retry reclaim or invoke the OOM
-	 * killer.
-	 */
-	if (attempt->best_effort)
-		gfp |= __GFP_NORETRY;
-	/*
-	 * Without a node, vmalloc divides the size by the number of nodes, and
-	 * uses base pages if the result is less than a huge page.
-	 */
-	if (attempt->huge)
-		node = numa_mem_id();
-	return __vmalloc_node_range(attempt->size, attempt->align, start, end,
-				    gfp, pool->range->pgprot,
-				    vmalloc_flags(pool, attempt->huge), node,
-				    block->caller);
-}
-
-/*
- * Map a block at the type's random hint or after it, or else anywhere in the
- * type's range, or else in its second range.
- */
-static bool map_pages(struct execmem_block *block,
-		      struct execmem_attempt *attempt)
+/* Map a block for one chunk of a type that is not shared. */
+static void *map_range(struct execmem_block *block, size_t size, size_t align,
+		       unsigned long start, unsigned long end)
 {
 	const struct execmem_range *range = block->pool->range;
-	void *ptr = NULL;
+	/* The caller may change permissions, so have vfree() reset them. */
+	unsigned long flags = VM_FLUSH_RESET_PERMS;
 
-	if (block->pool->hint != range->start)
-		ptr = map_range(block, attempt, block->pool->hint, range->end);
-	if (!ptr)
-		ptr = map_range(block, attempt, range->start, range->end);
+	if (range->flags & EXECMEM_KASAN_SHADOW)
+		flags |= VM_DEFER_KMEMLEAK;
+	if (end - start < size)
+		return NULL;
+	return __vmalloc_node_range(size, align, start, end,
+				    GFP_KERNEL | __GFP_NOWARN, range->pgprot,
+				    flags, NUMA_NO_NODE, block->caller);
+}
+
+/**
+ * execmem_block_map_own - map a block of a type that is not shared
+ * @block: the block; its members pool and caller are set
+ * @size: size in bytes
+ * @align: alignment in bytes, a power of two
+ *
+ * Context: Process context, may sleep.
+ * Return: true, or false if memory or addresses are exhausted
+ */
+bool execmem_block_map_own(struct execmem_block *block, size_t size,
+			   size_t align)
+{
+	const struct execmem_range *range = block->pool->range;
+	void *ptr;
+
+	ptr = map_range(block, size, align, range->start, range->end);
 	if (!ptr && range->fallback_start)
-		ptr = map_range(block, attempt, range->fallback_start,
+		ptr = map_range(block, size, align, range->fallback_start,
 				range->fallback_end);
 	if (!ptr)
 		return false;
-
 	block->start = (unsigned long)kasan_reset_tag(ptr);
-	block->size = PAGE_ALIGN(attempt->size);
-	block->huge = execmem_block_is_huge(block);
+	block->size = PAGE_ALIGN(size);
+	block->room = block->size;
 	if (range->flags & EXECMEM_KASAN_SHADOW &&
 	    kasan_alloc_module_shadow(ptr, block->size, GFP_KERNEL)) {
 		vfree(ptr);
 		return false;
 	}
-	if (attempt->huge && !block->huge)
-		block->reason = EXECMEM_NOT_HUGE;
 	return true;
 }
 
+/**
+ * execmem_block_reserve - reserve addresses for a block of a shared type
+ * @block: the block; its members pool, caller, room and huge are set
+ * @align: alignment in bytes, a power of two, at least a page
+ * @start: first address that may be used
+ * @end: end of the addresses that may be used (exclusive)
+ *
+ * Context: Process context, may sleep.
+ * Return: true, or false if there are not enough addresses
+ */
+bool execmem_block_reserve(struct execmem_block *block, size_t align,
+			   unsigned long start, unsigned long end)
+{
+	/*
+	 * The next huge block has to be aligned to 2 MB. A guard page between
+	 * them would waste 2 MB of addresses.
+	 */
+	unsigned long flags = block->huge ? VM_NO_GUARD : 0;
+
+	if (start >= end || end - start < block->room)
+		return false;
+	block->area = vm_area_reserve(block->room, align, flags, start, end,
+				      block->caller);
+	if (!block->area)
+		return false;
+	block->start = (unsigned long)block->area->addr;
+	if (block->pool->range->flags & EXECMEM_KASAN_SHADOW &&
+	    kasan_alloc_module_shadow(block->area->addr, block->room,
+				      GFP_KERNEL)) {
+		execmem_block_release(block);
+		return false;
+	}
+	return true;
+}
+
+/**
+ * execmem_block_release - free the addresses of a block without pages
+ * @block: the block
+ *
+ * Context: Process context, may sleep.
+ */
+void execmem_block_release(struct execmem_block *block)
+{
+	vfree((void *)block->start);
+	block->area = NULL;
+}
+
+/* Map @size bytes more, by huge pages if the block is to have them. */
+static bool add_pages(struct execmem_block *block, size_t size, bool best_effort)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+
+	/*
+	 * Less would do, so do not retry reclaim or invoke the OOM killer.
+	 */
+	if (best_effort)
+		gfp |= __GFP_NORETRY;
+	return vm_area_populate(block->area, size >> PAGE_SHIFT,
+				block->huge ? ilog2(HUGE_BLOCK) : PAGE_SHIFT,
+				gfp, block->pool->range->pgprot,
+				block->huge ? numa_mem_id() : NUMA_NO_NODE);
+}
+
 /*
- * Fill a new block of a shared pool and give it its final permissions. Returns
- * 0 or an error; then a part of the block may have its final permissions.
+ * Fill new memory of a shared pool and give it its final permissions. Returns 0
+ * or an error; then a part of it may have its final permissions.
  *
  * Tell vfree() to reset them. It unmaps the block, then makes the direct map
  * invalid, flushes once, and makes the direct map writable. So no CPU can use
@@ -178,166 +194,78 @@ static bool map_pages(struct execmem_block *block,
  * A seal hook makes single pages read-only, and leaves the flush for when they
  * become writable again to vfree(), too.
  */
-static int protect_block(struct execmem_block *block)
+static int protect_pages(struct execmem_block *block, unsigned long addr,
+			 size_t size)
 {
 	const struct execmem_range *range = block->pool->range;
-	int nr_pages = block->size >> PAGE_SHIFT;
-	void *start = (void *)block->start;
+	int nr_pages = size >> PAGE_SHIFT;
+	void *start = (void *)addr;
 
 	if (range->trap)
-		range->trap(start, block->size);
+		range->trap(start, size);
 	else
-		memset(start, 0, block->size);
+		memset(start, 0, size);
 
 	if (range->flags & EXECMEM_ROX || range->seal)
-		set_vm_flush_reset_perms(start);
+		set_vm_flush_reset_perms((void *)block->start);
 	if (range->flags & EXECMEM_EXEC)
-		return set_memory_rox(block->start, nr_pages);
+		return set_memory_rox(addr, nr_pages);
 	if (range->flags & EXECMEM_READONLY)
-		return set_memory_ro(block->start, nr_pages);
+		return set_memory_ro(addr, nr_pages);
 	return 0;
 }
 
-/*
- * Prepare a new block for its first chunk. On failure, the block is unmapped.
- */
-static bool finish_block(struct execmem_block *block)
+static void check_if_huge(struct execmem_block *block, size_t size,
+			  enum execmem_reason reason)
 {
-	if (!block->pool->shared)
-		return true;
-	execmem_debug_map(block);
-	if (!protect_block(block)) {
-		/* Changing permissions may have split the mapping. */
-		if (block->huge && !execmem_block_is_huge(block)) {
-			block->huge = false;
-			block->reason = EXECMEM_SPLIT;
-		}
-		execmem_debug_ready(block);
-		return true;
-	}
-	execmem_block_unmap(block);
-	kvfree(block->starts);
-	return false;
-}
-
-/* Smallest block: smaller ones would change permissions too often. */
-static size_t small_block(const struct execmem_range *range)
-{
-	if (range->flags & EXECMEM_GUARD)
-		return PAGE_SIZE;
-	return max_t(size_t, range->granularity / 32, PAGE_SIZE);
-}
-
-/* Does a type start with small blocks? Without huge pages it never does. */
-static bool starts_small(const struct execmem_range *range)
-{
-	if (!(range->flags & EXECMEM_HUGE))
-		return false;
-	return range->flags & EXECMEM_START_SMALL ||
-		totalram_pages() < SMALL_START_BELOW >> PAGE_SHIFT;
-}
-
-/*
- * Size of the block to ask for if @size bytes are needed and the pool has
- * @reserved bytes already. Usually this is the granularity. If the type starts
- * small, the first blocks have 1/32 and 1/8 of it, so that a single program
- * does not reserve 2 MB. If this is more than half of the granularity, the
- * granularity is used.
- */
-static size_t block_size(struct execmem_block *block, size_t size,
-			 size_t reserved)
-{
-	const struct execmem_range *range = block->pool->range;
-	size_t small = small_block(range);
-	size_t wanted = max(size, 4 * reserved);
-
-	if (range->flags & EXECMEM_GUARD)
-		return PAGE_ALIGN(size);
-	if (!starts_small(range) || wanted > range->granularity / 2)
-		return round_up(size, range->granularity);
-	block->reason = EXECMEM_SMALL_START;
-	return round_up(wanted, small);
-}
-
-/*
- * Map a block of a shared pool: with huge pages if the type asks for them, or
- * else the same size with base pages, or else as little as the request needs.
- * The last one is rounded up to small_block(), since adding and giving back a
- * block flushes TLBs.
- */
-static bool map_shared(struct execmem_block *block, size_t size, size_t align,
-		       size_t reserved)
-{
-	const struct execmem_range *range = block->pool->range;
-	size_t page_align = max_t(size_t, align,
-				  range->flags & EXECMEM_KASAN_SHADOW ?
-				  MODULE_ALIGN : PAGE_SIZE);
-	struct execmem_attempt wanted = {
-		.size = block_size(block, size, reserved),
-		.align = page_align,
-	};
-	struct execmem_attempt pages = {
-		.size = round_up(size, small_block(range)),
-		.align = page_align,
-	};
-
-	if (range->flags & EXECMEM_HUGE &&
-	    block->reason == EXECMEM_AS_REQUESTED) {
-		wanted.align = max_t(size_t, align, range->granularity);
-		wanted.huge = true;
-	}
-	wanted.best_effort = wanted.huge || wanted.size > pages.size;
-	if (map_pages(block, &wanted))
-		return true;
-	if (wanted.huge) {
-		wanted.huge = false;
-		wanted.best_effort = wanted.size > pages.size;
-		block->reason = EXECMEM_NOT_HUGE;
-		if (map_pages(block, &wanted))
-			return true;
-	}
-	block->reason = EXECMEM_NO_ROOM;
-	return map_pages(block, &pages);
+	if (!block->huge || is_huge_up_to(block, size))
+		return;
+	block->huge = false;
+	block->reason = reason;
 }
 
 /**
- * execmem_block_map - map memory for a new block
- * @block: the block; its members pool and caller are set
- * @size: number of bytes that are needed at least
- * @align: alignment of the first address in bytes, a power of two. If it is
- *	smaller than the type's alignment or a page, the larger one is used.
- * @reserved: number of bytes in the other blocks of the pool
+ * execmem_block_populate - map memory after that which a block has
+ * @block: the block; its addresses are reserved. The caller adds @size to its
+ *	size afterwards.
+ * @size: size in bytes, a multiple of the page size; at most what is left of the
+ *	addresses
+ * @best_effort: the caller can do with less
+ *
+ * The memory has its final contents and permissions. Only pages that no chunk
+ * was in before are changed, so this may be called for a block in use.
  *
  * Context: Process context, may sleep and flush TLBs on all CPUs.
- * Return: true if the block is mapped and has its final permissions, or false
- *	if memory or addresses are exhausted or the permissions cannot be set
+ * Return: 0; -ENOMEM if there is no memory, and nothing was mapped; -EPERM if
+ *	the permissions cannot be set. Then the pages can only be given back
+ *	together with the block.
  */
-bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
-		       size_t reserved)
+int execmem_block_populate(struct execmem_block *block, size_t size,
+			   bool best_effort)
 {
-	struct execmem_attempt pages = {
-		.size = size,
-		.align = max_t(size_t, align, block->pool->range->alignment),
-	};
-	bool mapped;
+	unsigned long start = block->start + block->size;
+	bool first = !block->size;
 
 	might_sleep();
-	mapped = block->pool->shared ? map_shared(block, size, align, reserved) :
-				       map_pages(block, &pages);
-	if (!mapped)
-		return false;
-	if (!execmem_marks_alloc(block)) {
-		vfree((void *)block->start);
-		return false;
-	}
-	return finish_block(block);
+	if (!add_pages(block, size, best_effort))
+		return -ENOMEM;
+	/* The page table may not have taken huge pages. */
+	if (first)
+		check_if_huge(block, size, EXECMEM_NOT_HUGE);
+	if (protect_pages(block, start, size))
+		return -EPERM;
+	/* Changing permissions may have split them. */
+	if (first)
+		check_if_huge(block, size, EXECMEM_SPLIT);
+	execmem_debug_ready(block, start, size);
+	return 0;
 }
 
 /**
  * execmem_block_unmap - give the memory of a block back
  * @block: a block without chunks in use
  *
- * vfree() resets the permissions, see protect_block().
+ * vfree() resets the permissions, see protect_pages().
  *
  * Context: Process context, may sleep and flush TLBs on all CPUs, once.
  */
@@ -388,7 +316,7 @@ unsigned long execmem_block_find_page(struct execmem_block *block,
 				      unsigned long from, unsigned long pfn,
 				      unsigned long nr)
 {
-	unsigned long end = block->start + block->size;
+	unsigned long end = block->start + READ_ONCE(block->size);
 
 	for (unsigned long addr = max(from, block->start); addr < end;
 	     addr += PAGE_SIZE) {

@@ -131,6 +131,8 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 {
 	struct execmem_block *spare = pool->spare;
 
+	if (pool->growing && !pool->growing->used)
+		empty--;
 	if (!spare)
 		return !empty;
 	return empty == 1 && !spare->used && execmem_can_be_spare(spare);
@@ -158,7 +160,8 @@ static bool rests_are_sane(struct execmem_pool *pool, struct execmem_check *chec
 static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
 {
 	unsigned long nr_blocks = 0, nr_huge = 0, empty = 0;
-	size_t reserved = 0, used = 0;
+	size_t reserved = 0, used = 0, base = 0;
+	bool tail_seen = !pool->tail;
 	struct execmem_block *block;
 
 	list_for_each_entry(block, &pool->blocks, list) {
@@ -168,11 +171,16 @@ static int check_blocks(struct execmem_pool *pool, struct execmem_check *check)
 		nr_blocks++;
 		nr_huge += block->huge;
 		reserved += block->size;
+		base += block->huge ? 0 : block->size;
+		tail_seen |= block == pool->tail;
+		if (block->size > block->room)
+			return 5;
 		used += block->used;
 		empty += !block->used;
 	}
 	if (nr_blocks != pool->nr_blocks || nr_huge != pool->nr_huge ||
 	    reserved != pool->reserved || used != pool->used ||
+	    base != pool->reserved_base || !tail_seen ||
 	    used != check->used || check->nr_chunks != pool->nr_chunks)
 		return 5;
 	return spare_is_sane(pool, empty) ? 0 : 6;

@@ -130,6 +130,37 @@ static struct execmem_chunk *next_large(struct execmem_chunk *chunk, size_t size
 	return NULL;
 }
 
+/* How many free chunks are looked at for one that needs no flush */
+#define CLEAN_TRIES	16
+
+static bool is_clean(struct execmem_chunk *chunk, struct execmem_request *req)
+{
+	return chunk->seq <= req->clean_seq;
+}
+
+/*
+ * Find a free chunk that needs no flush, after @chunk, which needs one. The next
+ * few chunks are looked at, and the largest one, most of which was often never
+ * used. A flush interrupts all CPUs, so this is worth some steps, but there may
+ * be any number of holes, so not a whole search.
+ */
+static struct execmem_chunk *find_clean(struct execmem_pool *pool,
+					struct execmem_chunk *chunk,
+					struct execmem_request *req)
+{
+	struct rb_node *root = pool->chunks.rb_node;
+
+	for (int i = 0; i < CLEAN_TRIES; i++) {
+		chunk = next_large(chunk, req->size);
+		if (!chunk)
+			return NULL;
+		if (is_clean(chunk, req) && chunk_fits(chunk, req))
+			return chunk;
+	}
+	chunk = lowest_large(root, execmem_max_free(root));
+	return is_clean(chunk, req) && chunk_fits(chunk, req) ? chunk : NULL;
+}
+
 /**
  * execmem_chunk_find - find free memory for a request
  * @pool: the pool
@@ -140,7 +171,8 @@ static struct execmem_chunk *next_large(struct execmem_chunk *chunk, size_t size
  * which is rare, some large chunks are visited that it does not fit into.
  *
  * Return: the free chunk with the lowest address that the request fits into, or
- *	%NULL
+ *	%NULL. If that needs a flush which the request should avoid, a chunk that
+ *	needs none, if one is found soon.
  */
 struct execmem_chunk *execmem_chunk_find(struct execmem_pool *pool,
 					 struct execmem_request *req)
@@ -155,6 +187,8 @@ struct execmem_chunk *execmem_chunk_find(struct execmem_pool *pool,
 	chunk = lowest_large(root, req->size);
 	while (chunk && !chunk_fits(chunk, req))
 		chunk = next_large(chunk, req->size);
+	if (req->wants_clean && chunk && !is_clean(chunk, req))
+		chunk = find_clean(pool, chunk, req) ?: chunk;
 	return chunk;
 }
 
@@ -226,6 +260,41 @@ struct execmem_chunk *execmem_chunk_add(struct execmem_pool *pool,
 	*chunk = (struct execmem_chunk) {
 		.start = block->start,
 		.size = block->size,
+		.block = block,
+		.state = EXECMEM_FREE,
+	};
+	insert_chunk(pool, chunk);
+	return chunk;
+}
+
+/**
+ * execmem_chunk_extend - make memory available that was added to a block
+ * @pool: the pool
+ * @block: the block; mapped, with its old size
+ * @size: number of bytes that were added at its end
+ * @req: the request that needed them, which has a description left
+ *
+ * Return: the free chunk at the end of the block
+ */
+struct execmem_chunk *execmem_chunk_extend(struct execmem_pool *pool,
+					   struct execmem_block *block,
+					   size_t size,
+					   struct execmem_request *req)
+{
+	unsigned long end = block->start + block->size;
+	struct execmem_chunk *chunk = execmem_chunk_at(pool, end - 1);
+
+	/* A lookup of an address in a chunk there begins after this. */
+	WRITE_ONCE(block->size, block->size + size);
+	if (chunk->state == EXECMEM_FREE) {
+		chunk->size += size;
+		update_max_free(chunk);
+		return chunk;
+	}
+	chunk = get_node(pool, req);
+	*chunk = (struct execmem_chunk) {
+		.start = end,
+		.size = size,
 		.block = block,
 		.state = EXECMEM_FREE,
 	};

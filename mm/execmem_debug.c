@@ -57,30 +57,20 @@ static void unpoison(struct execmem_pool *pool, unsigned long start,
 }
 
 /**
- * execmem_debug_map - report that a block of a shared pool was mapped
- * @block: the block, still writable
+ * execmem_debug_ready - report new memory of a shared pool without chunks
+ * @block: the block that it is in
+ * @start: first address; contents and permissions are final
+ * @size: size in bytes
  *
- * kmemleak forgets the block, since its chunks can leak separately. They are
- * reported by execmem_debug_alloc().
- *
- * Context: Process context.
- */
-void execmem_debug_map(struct execmem_block *block)
-{
-	kmemleak_free((void *)block->start);
-}
-
-/**
- * execmem_debug_ready - report that a block of a shared pool has no chunks yet
- * @block: the block, with its final contents and permissions
- *
- * KASAN reports accesses to any part of it.
+ * KASAN reports accesses to any part of it. kmemleak does not know the memory:
+ * its chunks can leak separately, and execmem_debug_alloc() reports them.
  *
  * Context: Process context.
  */
-void execmem_debug_ready(struct execmem_block *block)
+void execmem_debug_ready(struct execmem_block *block, unsigned long start,
+			 size_t size)
 {
-	poison(block->pool, block->start, block->size);
+	poison(block->pool, start, size);
 }
 
 /**

@@ -26,6 +26,15 @@ static void show_blocks(struct seq_file *m, struct execmem_stats *stats)
 	seq_printf(m, " small_start %lu", stats->blocks[EXECMEM_SMALL_START]);
 }
 
+/* Entries of the page table that map the blocks */
+static unsigned long nr_mappings(struct execmem_pool *pool)
+{
+	size_t huge = pool->reserved - pool->reserved_base;
+
+	return (pool->reserved_base >> PAGE_SHIFT) +
+		(huge ? huge / HUGE_BLOCK : 0);
+}
+
 static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 {
 	struct execmem_stats *stats = &pool->stats;
@@ -38,9 +47,10 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 	seq_printf(m, " chunks %lu blocks_huge %lu blocks_base %lu spare %d",
 		   pool->nr_chunks, pool->nr_huge,
 		   pool->nr_blocks - pool->nr_huge, !!pool->spare);
-	seq_printf(m, " allocs %lu frees %lu fills %lu grown %lu shrunk %lu",
+	seq_printf(m, " mappings %lu", nr_mappings(pool));
+	seq_printf(m, " allocs %lu frees %lu fills %lu grown %lu enlarged %lu shrunk %lu",
 		   stats->allocs, stats->frees, stats->fills, stats->grown,
-		   stats->shrunk);
+		   stats->enlarged, stats->shrunk);
 	show_blocks(m, stats);
 	seq_printf(m, " failures %lu pred_flushes %lu", stats->failures,
 		   stats->pred_flushes);

@@ -14,6 +14,7 @@
  *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
  *   execmem_chunk.c     keeps the chunks of a pool in a tree
  *   execmem_perm.c      undoes changes of permissions by others
+ *   execmem_grow.c      decides how large new blocks are, and where
  *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_rest.c      poisons freed memory of modules, and decides how long
  *                       it rests
@@ -29,13 +30,17 @@
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
  * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
- * execmem_chunk.c, execmem_perm.c, execmem_rest.c, execmem_check.c and
- * execmem_lookup.c in user space, with its own version of execmem_kernel.h.
+ * execmem_chunk.c, execmem_perm.c, execmem_grow.c, execmem_rest.c,
+ * execmem_check.c and execmem_lookup.c in user space, with its own version of
+ * execmem_kernel.h.
  */
 #ifndef _MM_EXECMEM_INTERNAL_H
 #define _MM_EXECMEM_INTERNAL_H
 
 #include "execmem_kernel.h"
+
+/* How long no huge page is asked for after there was none, in jiffies */
+#define EXECMEM_HUGE_RETRY	HZ
 
 /* How long an empty block is kept for the next allocation, in jiffies */
 #define EXECMEM_SPARE_TIME	(3 * HZ)
@@ -85,6 +90,7 @@ enum execmem_reason {
  * @frees: chunks taken back
  * @fills: successful fills
  * @grown: blocks added
+ * @enlarged: times that a block got more memory
  * @shrunk: blocks given back
  * @blocks: blocks added, by &enum execmem_reason
  * @failures: failed allocations
@@ -104,6 +110,7 @@ struct execmem_stats {
 	unsigned long frees;
 	unsigned long fills;
 	unsigned long grown;
+	unsigned long enlarged;
 	unsigned long shrunk;
 	unsigned long blocks[EXECMEM_NR_REASONS];
 	unsigned long failures;
@@ -132,6 +139,8 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @shared: true if chunks share blocks; constant
  * @unit_shift: binary logarithm of the unit that blocks are cut into; constant
  * @hint: address that is tried first for a new block; constant
+ * @base_hint: the same for a block of base pages; constant
+ * @huge_end: blocks of huge pages are below this, if there is room; constant
  * @grow_lock: serializes adding blocks to a shared pool. Tasks that find no
  *	free chunk wait for one new block, instead of adding one each. Taken
  *	before @lock.
@@ -145,19 +154,25 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  *	allocations
  * @nr_nodes: number of @nodes
  * @blocks: all blocks, oldest first
+ * @tail: the block whose reserved addresses are used next, or %NULL
+ * @growing: the block that gets more memory, or %NULL. It is not given back,
+ *	even if its last chunk is freed. Changed under @grow_lock, too.
  * @spare: the block without chunks in use that is kept for the next allocation,
  *	or %NULL; see I6. count_pages() reads it without @lock.
  * @spare_until: when @spare is given back, in jiffies; not valid without it
  * @nr_blocks: number of @blocks
  * @nr_huge: number of blocks that are mapped by huge pages only
+ * @nr_not_huge: number of blocks that have base pages for want of huge ones
+ * @huge_retry: after this, try to replace such blocks, in jiffies
  * @rests: notes of the chunks that rest, oldest first
  * @nr_rests: number of @rests
  * @resting: sum of the sizes of the chunks that rest, in bytes; part of @used.
  *	count_pages() reads it without @lock.
  * @nr_chunks: number of chunks that are not free
- * @reserved: sum of the sizes of @blocks in bytes. create_block() reads it
- *	without @lock, since an outdated value only affects the size of a new
- *	block.
+ * @reserved: sum of the sizes of @blocks in bytes. mm/execmem_grow.c reads it
+ *	and @used without @lock, since outdated values only affect the size of
+ *	a new block.
+ * @reserved_base: the part of @reserved that is mapped by base pages
  * @used: sum of the sizes of the chunks that are not free, in bytes
  * @stats: see &struct execmem_stats
  */
@@ -168,6 +183,8 @@ struct execmem_pool {
 	bool shared;
 	unsigned int unit_shift;
 	unsigned long hint;
+	unsigned long base_hint;
+	unsigned long huge_end;
 
 	struct mutex grow_lock;
 	spinlock_t lock;
@@ -176,15 +193,20 @@ struct execmem_pool {
 	struct execmem_chunk *nodes[4];
 	unsigned int nr_nodes;
 	struct list_head blocks;
+	struct execmem_block *tail;
+	struct execmem_block *growing;
 	struct execmem_block *spare;
 	unsigned long spare_until;
 	unsigned long nr_blocks;
 	unsigned long nr_huge;
+	unsigned long nr_not_huge;
+	unsigned long huge_retry;
 	struct list_head rests;
 	unsigned long nr_rests;
 	size_t resting;
 	unsigned long nr_chunks;
 	size_t reserved;
+	size_t reserved_base;
 	size_t used;
 	struct execmem_stats stats;
 };
@@ -198,7 +220,11 @@ struct execmem_pool {
  * @pool: the pool it belongs to; constant
  * @caller: return address of the caller that needed it first; constant
  * @start: first address; constant after it was mapped
- * @size: size in bytes; constant after it was mapped
+ * @area: vmalloc's description of a block of a shared pool; constant
+ * @room: reserved addresses from @start on, in bytes; at least @size. Changed
+ *	under the pool's grow_lock.
+ * @size: size in bytes of what is mapped. It only increases, under the pool's
+ *	grow_lock and lock. Lookups read it under RCU.
  * @huge: true if all of it is mapped by huge pages; protected by the pool's lock
  *	after it was mapped
  * @reason: see &enum execmem_reason; protected in the same way
@@ -220,7 +246,9 @@ struct execmem_block {
 	struct list_head list;
 	struct execmem_pool *pool;
 	void *caller;
+	struct vm_struct *area;
 	unsigned long start;
+	size_t room;
 	size_t size;
 	bool huge;
 	enum execmem_reason reason;
@@ -393,6 +421,9 @@ static inline unsigned long execmem_part_end(struct execmem_map *map,
  * @caller: return address of the caller, for debugging
  * @size: size in bytes, rounded up to the pool's unit
  * @align: alignment in bytes, not less than the pool's unit
+ * @base_will_do: a huge page was tried, or is not wanted
+ * @wants_clean: prefer memory that needs no flush of the branch predictors
+ * @clean_seq: such memory has this sequence number or a lower one
  * @nodes: chunk descriptions that were allocated before locks were taken
  * @nr_nodes: number of @nodes that are not used yet
  *
@@ -403,6 +434,9 @@ struct execmem_request {
 	void *caller;
 	size_t size;
 	size_t align;
+	bool base_will_do;
+	bool wants_clean;
+	u64 clean_seq;
 	struct execmem_chunk *nodes[3];
 	unsigned int nr_nodes;
 };
@@ -535,6 +569,23 @@ struct execmem_chunk *execmem_chunk_claim(struct execmem_pool *pool,
 struct execmem_chunk *execmem_chunk_free(struct execmem_pool *pool,
 					 struct execmem_chunk *chunk);
 
+struct execmem_chunk *execmem_chunk_extend(struct execmem_pool *pool,
+					   struct execmem_block *block,
+					   size_t size,
+					   struct execmem_request *req);
+
+/* === mm/execmem_grow.c: how much memory a pool gets, and where ============ */
+
+void execmem_grow_init(struct execmem_pool *pools, unsigned int nr);
+void execmem_place_init(struct execmem_pool *pool);
+bool execmem_huge_is_due(struct execmem_pool *pool);
+int execmem_grow_whole(struct execmem_block *block, size_t size, size_t align);
+int execmem_grow_part(struct execmem_block *block, size_t size, size_t align);
+bool execmem_grow_fits(struct execmem_block *block, size_t size, size_t align);
+size_t execmem_grow_more(struct execmem_block *block, size_t size);
+size_t execmem_first_offset(struct execmem_block *block, size_t size,
+			    size_t align);
+
 /* === mm/execmem_perm.c: changes of permissions by others ================== */
 
 int execmem_restore_chunk(struct execmem_chunk *chunk);
@@ -542,8 +593,13 @@ int execmem_restore_block(struct execmem_block *block);
 
 /* === mm/execmem_block.c: pages and permissions ============================ */
 
-bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
-		       size_t reserved);
+bool execmem_block_map_own(struct execmem_block *block, size_t size,
+			   size_t align);
+bool execmem_block_reserve(struct execmem_block *block, size_t align,
+			   unsigned long start, unsigned long end);
+void execmem_block_release(struct execmem_block *block);
+int execmem_block_populate(struct execmem_block *block, size_t size,
+			   bool best_effort);
 void execmem_block_unmap(struct execmem_block *block);
 bool execmem_block_is_huge(struct execmem_block *block);
 bool execmem_pages_poisoned(unsigned long start, size_t size);
@@ -584,8 +640,8 @@ bool execmem_pool_map(struct execmem_pool *pool, unsigned long addr,
 
 /* === mm/execmem_debug.c: reports to KASAN, kmemleak and others ============ */
 
-void execmem_debug_map(struct execmem_block *block);
-void execmem_debug_ready(struct execmem_block *block);
+void execmem_debug_ready(struct execmem_block *block, unsigned long start,
+			 size_t size);
 void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size);
 void execmem_debug_free_begin(struct execmem_chunk *chunk);
 void execmem_debug_free_end(struct execmem_chunk *chunk);

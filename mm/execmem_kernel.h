@@ -36,6 +36,12 @@
 #include <linux/workqueue.h>
 #include <trace/events/execmem.h>
 
+/* Memory of the machine in bytes */
+static inline unsigned long execmem_ram(void)
+{
+	return totalram_pages() << PAGE_SHIFT;
+}
+
 /* In user space, this counts the tree nodes that an operation visits. */
 static inline void execmem_count_visit(void) {}
 

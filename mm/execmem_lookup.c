@@ -42,7 +42,7 @@ static int compare_block(void *addr, struct latch_tree_node *node)
 	const struct execmem_block *block = to_block(node);
 
 	return execmem_compare(*(unsigned long *)addr, block->start,
-			       block->size);
+			       READ_ONCE(block->size));
 }
 
 static const struct latch_tree_ops block_ops = {
@@ -58,7 +58,7 @@ static unsigned long unit_at(struct execmem_block *block, unsigned long addr)
 
 static unsigned long nr_units(struct execmem_block *block)
 {
-	return block->size >> block->pool->unit_shift;
+	return READ_ONCE(block->size) >> block->pool->unit_shift;
 }
 
 /* === Types ================================================================ */
@@ -95,14 +95,14 @@ static enum execmem_type type_at(struct execmem_block *block,
 
 /**
  * execmem_marks_alloc - allocate the bitmaps and the types of a block
- * @block: the block; its size is set
+ * @block: the block; its addresses are reserved
  *
  * Context: Process context, may sleep.
  * Return: true, or false if there is no memory
  */
 bool execmem_marks_alloc(struct execmem_block *block)
 {
-	size_t longs = BITS_TO_LONGS(nr_units(block));
+	size_t longs = BITS_TO_LONGS(block->room >> block->pool->unit_shift);
 
 	block->starts = kvcalloc((2 + TYPE_BITS) * longs, sizeof(long),
 				 GFP_KERNEL);
@@ -226,7 +226,8 @@ unsigned long execmem_find_page(unsigned long from, unsigned long pfn,
 		struct execmem_block *block =
 			container_of(node, struct execmem_block, node.node[0]);
 
-		if (block->pool->shared && block->start + block->size > from)
+		if (block->pool->shared &&
+		    block->start + READ_ONCE(block->size) > from)
 			addr = execmem_block_find_page(block, from, pfn, nr);
 	}
 	spin_unlock(&execmem_blocks_lock);
@@ -411,7 +412,7 @@ static void draw_block(struct execmem_block *block, struct execmem_map *map)
 
 	*map = (struct execmem_map) {
 		.start = block->start,
-		.size = block->size,
+		.size = nr << block->pool->unit_shift,
 		.huge = READ_ONCE(block->huge),
 		.caller = block->caller,
 		.nr_units = nr,

@@ -47,8 +47,9 @@ static struct execmem_chunk copy_of(struct execmem_pool *pool,
  * @size: size in bytes, a multiple of a page
  *
  * Called by set_memory_*() for every address, before the page table is changed.
- * The allocator itself changes attributes of blocks only while they cannot be
- * found, so it is not refused.
+ * The allocator itself changes attributes only at addresses at which no block
+ * can be found: before a block is published or enlarged, and after it was
+ * withdrawn. So it is not refused.
  *
  * Context: Process context, takes the pool's lock.
  * Return: 0 if no page is in a shared block; 1 if all are in one live chunk,
@@ -98,6 +99,7 @@ static void note_split(struct execmem_block *block)
 		return;
 	block->huge = false;
 	pool->nr_huge--;
+	pool->reserved_base += block->size;
 	pool->stats.blocks[block->reason]--;
 	block->reason = EXECMEM_SPLIT;
 	pool->stats.blocks[EXECMEM_SPLIT]++;

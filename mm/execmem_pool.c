@@ -34,16 +34,18 @@
  *   execmem=guard.
  * - I5: The used bytes of a block are those of its chunks that are not free.
  *   The counters of a pool are the sums over its blocks.
- * - I6: At most one block has no chunk in use. It is the spare. It is as large
- *   as the granularity, and the other blocks reserve at least as much memory.
+ * - I6: At most one block has no chunk in use, besides one that is being
+ *   enlarged. It is the spare. It is as large as the granularity, and the other
+ *   blocks reserve at least as much memory.
  * - I7: Blocks do not overlap. A block can be found by its address while any of
  *   its chunks is in the pool's tree.
  * - I8: A free chunk of executable memory in a shared pool consists of trapping
  *   instructions.
- * - I9: The permissions of a shared block change only before its first chunk is
- *   handed out and after its last chunk was invalidated, and always for the
- *   whole block. Types with a seal hook are an exception: their blocks are not
- *   huge, and a chunk is read-only from execmem_seal() until it is invalidated.
+ * - I9: The permissions of a page in a shared block change only before any chunk
+ *   is in it, and after the last chunk of the block was invalidated; in a huge
+ *   block always for the whole block. Types with a seal hook are an exception:
+ *   their blocks are not huge, and a chunk is read-only from execmem_seal()
+ *   until it is invalidated.
  *   Owners may change whole pages of their own chunk. This is undone before the
  *   chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
@@ -58,7 +60,9 @@
  * the largest free size. The lowest free chunk that is large enough, and the
  * chunk at an address, are found by one descent each. The neighbours of a chunk
  * are found by rb_prev() and rb_next(). A chunk is placed at the lowest address
- * that fits, so that the blocks at the high end become empty.
+ * that fits, so that the blocks at the high end become empty. These are the
+ * blocks of base pages, see mm/execmem_grow.c. A chunk for less trusted code is
+ * preferably placed where no flush of the branch predictors is needed.
  *
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:
@@ -107,9 +111,9 @@
  * permissions, which may split huge pages of the direct map. execmem_lookup()
  * takes no lock.
  *
- * Errors: if no huge page is available, a block of base pages is used, and a
- * smaller block if there is no memory for that. If there is no memory or no
- * address space at all, the allocation returns %NULL. A chunk that cannot be
+ * Errors: if no huge page is available, base pages are used, as few as the
+ * request needs. If there is no memory or no address space for these, the
+ * allocation returns %NULL. A chunk that cannot be
  * invalidated, and a block whose permissions cannot be restored, are reported
  * and never used again, since their contents or permissions are unknown.
  */
@@ -130,9 +134,9 @@ DEFINE_STATIC_KEY_FALSE(execmem_pred_flush_enabled);
 
 /* === Blocks =============================================================== */
 
-/* Map a block that is large enough for the request, and make it findable. */
-static struct execmem_block *create_block(struct execmem_pool *pool,
-					  struct execmem_request *req)
+/* Describe a new block, which has no memory yet. */
+static struct execmem_block *new_block(struct execmem_pool *pool,
+				       struct execmem_request *req)
 {
 	struct execmem_block *block = kzalloc(sizeof(*block), GFP_KERNEL);
 
@@ -145,13 +149,6 @@ static struct execmem_block *create_block(struct execmem_pool *pool,
 	kmemleak_ignore(block);
 	block->pool = pool;
 	block->caller = req->caller;
-	if (!execmem_block_map(block, req->size, req->align,
-			       READ_ONCE(pool->reserved))) {
-		kfree(block);
-		return NULL;
-	}
-	execmem_block_publish(block);
-	trace_execmem_grow(pool->type, block->start, block->size, block->huge);
 	return block;
 }
 
@@ -195,7 +192,11 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	list_add_tail(&block->list, &pool->blocks);
 	pool->nr_blocks++;
 	pool->nr_huge += block->huge;
+	pool->nr_not_huge += block->reason == EXECMEM_NOT_HUGE;
 	pool->reserved += block->size;
+	pool->reserved_base += block->huge ? 0 : block->size;
+	if (block->room > block->size)
+		pool->tail = block;
 	pool->stats.grown++;
 	pool->stats.blocks[block->reason]++;
 	return chunk;
@@ -215,9 +216,13 @@ static void detach_block(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	list_move(&block->list, unused);
 	if (pool->spare == block)
 		pool->spare = NULL;
+	if (pool->tail == block)
+		pool->tail = NULL;
 	pool->nr_blocks--;
 	pool->nr_huge -= block->huge;
+	pool->nr_not_huge -= block->reason == EXECMEM_NOT_HUGE;
 	pool->reserved -= block->size;
+	pool->reserved_base -= block->huge ? 0 : block->size;
 	pool->stats.shrunk++;
 	if (!pool->nr_blocks)
 		execmem_nodes_drop(pool);
@@ -250,7 +255,7 @@ static void detach_unused(struct execmem_pool *pool,
 {
 	struct execmem_block *block = chunk->block;
 
-	if (block->used)
+	if (block->used || block == pool->growing)
 		return;
 	if (!pool->spare && execmem_can_be_spare(block)) {
 		keep_spare(pool, block);
@@ -282,6 +287,10 @@ static bool try_to_take_chunk(struct execmem_pool *pool,
 	if (req->nr_nodes + pool->nr_nodes < nr_nodes)
 		return false;
 	chunk = execmem_chunk_find(pool, req);
+	/* The caller adds a block of huge pages, or comes again. */
+	if (chunk && !chunk->block->huge && !req->base_will_do &&
+	    execmem_huge_is_due(pool))
+		chunk = NULL;
 	if (chunk)
 		chunk = execmem_chunk_claim(pool, chunk,
 					    ALIGN(chunk->start, req->align) -
@@ -307,47 +316,140 @@ static struct execmem_chunk *take_chunk(struct execmem_pool *pool,
 	return chunk;
 }
 
-/*
- * Offset of the first chunk in a new block. It is random, so that the address
- * of the block does not reveal that of the chunk. Later chunks use the memory
- * that is skipped. This is at most a quarter of the block, so that large chunks
- * still fit after it.
- */
-static size_t first_offset(struct execmem_block *block,
-			   struct execmem_request *req)
+/* Make a new block findable, and allocate from it. */
+static struct execmem_chunk *take_from_new(struct execmem_pool *pool,
+					   struct execmem_block *block,
+					   struct execmem_request *req)
 {
-	size_t room = (block->size - req->size) / 4;
+	size_t offset = execmem_first_offset(block, req->size, req->align);
+	struct execmem_chunk *chunk;
 
-	if (!(block->pool->range->flags & EXECMEM_RANDOMIZE) ||
-	    block->reason != EXECMEM_AS_REQUESTED)
-		return 0;
-	return round_down(get_random_u32_below(room + 1), req->align);
+	execmem_block_publish(block);
+	trace_execmem_grow(pool->type, block->start, block->size, block->huge);
+	spin_lock(&pool->lock);
+	chunk = attach_block(pool, block, req);
+	chunk = execmem_chunk_claim(pool, chunk, offset, req);
+	spin_unlock(&pool->lock);
+	return chunk;
 }
 
-/* Add a block and allocate from it. */
+/* Add a block for a chunk that has pages of its own. */
+static struct execmem_chunk *grow_own(struct execmem_pool *pool,
+				      struct execmem_request *req)
+{
+	struct execmem_block *block;
+
+	if (!execmem_nodes_reserve(req, 1))
+		return NULL;
+	block = new_block(pool, req);
+	if (!block)
+		return NULL;
+	if (execmem_block_map_own(block, req->size, req->align) &&
+	    execmem_marks_alloc(block))
+		return take_from_new(pool, block, req);
+	if (block->size)
+		execmem_block_unmap(block);
+	kfree(block);
+	return NULL;
+}
+
+/*
+ * Choose the block that has addresses left for the request, and keep it from
+ * being given back.
+ */
+static struct execmem_block *start_growing(struct execmem_pool *pool,
+					   struct execmem_request *req)
+{
+	struct execmem_block *block;
+
+	spin_lock(&pool->lock);
+	block = pool->tail;
+	if (block && !execmem_grow_fits(block, req->size, req->align))
+		block = NULL;
+	pool->growing = block;
+	spin_unlock(&pool->lock);
+	return block;
+}
+
+/* Allocate from memory that was added to a block in use. */
+static struct execmem_chunk *take_from_added(struct execmem_pool *pool,
+					     struct execmem_block *block,
+					     size_t added,
+					     struct execmem_request *req)
+{
+	struct execmem_chunk *chunk = execmem_chunk_extend(pool, block, added, req);
+
+	/* As in attach_block() */
+	chunk->seq = atomic64_inc_return(&last_seq);
+	pool->reserved += added;
+	pool->reserved_base += added;
+	pool->stats.enlarged++;
+	return execmem_chunk_claim(pool, chunk, ALIGN(chunk->start, req->align) -
+				   chunk->start, req);
+}
+
+/*
+ * Enlarge a block in place, and allocate from it. Returns %NULL if there is no
+ * memory, or, with @fits false, if no block has addresses left. If the block has
+ * become empty meanwhile, it is moved to @unused.
+ */
+static struct execmem_chunk *grow_tail(struct execmem_pool *pool,
+				       struct execmem_request *req, bool *fits,
+				       struct list_head *unused)
+{
+	struct execmem_block *block = start_growing(pool, req);
+	struct execmem_chunk *chunk = NULL;
+	size_t added;
+
+	*fits = block;
+	if (!block)
+		return NULL;
+	added = execmem_grow_more(block, req->size);
+	if (added)
+		trace_execmem_grow(pool->type, block->start + block->size,
+				   added, false);
+	spin_lock(&pool->lock);
+	pool->growing = NULL;
+	if (added)
+		chunk = take_from_added(pool, block, added, req);
+	else if (!block->used)
+		detach_block(pool, execmem_chunk_at(pool, block->start), unused);
+	spin_unlock(&pool->lock);
+	return chunk;
+}
+
+/*
+ * Get memory for a request that no free chunk is large enough for, or that would
+ * get base pages although there may be huge pages again.
+ */
 static struct execmem_chunk *grow_pool(struct execmem_pool *pool,
-				       struct execmem_request *req)
+				       struct execmem_request *req,
+				       struct list_head *unused)
 {
 	struct execmem_block *block;
 	struct execmem_chunk *chunk;
+	bool fits = false;
+	int err;
 
-	if (pool->shared)
-		lockdep_assert_held(&pool->grow_lock);
+	lockdep_assert_held(&pool->grow_lock);
 
-	/*
-	 * For the part before the chunk, the chunk itself, and the rest. In a pool
-	 * that is not shared, the chunk is the whole block.
-	 */
-	if (!execmem_nodes_reserve(req, pool->shared ? 3 : 1))
+	/* For the part before the chunk, the chunk itself, and the rest */
+	if (!execmem_nodes_reserve(req, 3))
 		return NULL;
-	block = create_block(pool, req);
+	block = new_block(pool, req);
 	if (!block)
 		return NULL;
+	err = execmem_grow_whole(block, req->size, req->align);
+	if (!err)
+		return take_from_new(pool, block, req);
 
-	spin_lock(&pool->lock);
-	chunk = attach_block(pool, block, req);
-	chunk = execmem_chunk_claim(pool, chunk, first_offset(block, req), req);
-	spin_unlock(&pool->lock);
+	req->base_will_do = true;
+	chunk = take_chunk(pool, req);
+	if (!chunk)
+		chunk = grow_tail(pool, req, &fits, unused);
+	if (!chunk && !fits && !execmem_grow_part(block, req->size, req->align))
+		return take_from_new(pool, block, req);
+	kfree(block);
 	return chunk;
 }
 
@@ -356,13 +458,16 @@ static struct execmem_chunk *take_or_grow(struct execmem_pool *pool,
 					  struct execmem_request *req)
 {
 	struct execmem_chunk *chunk;
+	LIST_HEAD(unused);
 
 	mutex_lock(&pool->grow_lock);
 	/* Another task may have added a block while this one waited. */
 	chunk = take_chunk(pool, req);
 	if (!chunk)
-		chunk = grow_pool(pool, req);
+		chunk = grow_pool(pool, req, &unused);
 	mutex_unlock(&pool->grow_lock);
+	/* Hooks must not be called with the lock held. */
+	destroy_blocks(&unused);
 	return chunk;
 }
 
@@ -376,7 +481,7 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 	struct execmem_chunk *chunk;
 
 	if (!pool->shared)
-		return grow_pool(pool, req);
+		return grow_own(pool, req);
 
 	chunk = take_chunk(pool, req);
 	if (chunk)
@@ -453,6 +558,10 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 		return NULL;
 	req.size = round_up(size, execmem_unit(pool));
 	req.align = max(align, execmem_unit(pool));
+	req.wants_clean = flush &&
+			  static_branch_unlikely(&execmem_pred_flush_enabled);
+	if (req.wants_clean)
+		req.clean_seq = atomic64_read(&flushed_seq);
 
 	/* If the range is the whole address space, rounding up can overflow. */
 	chunk = size_is_too_large(pool->range, size) || req.size < size ? NULL :
@@ -1000,7 +1109,6 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 		       enum execmem_type type, const struct execmem_range *range)
 {
 	bool shared = range->granularity > range->alignment;
-	unsigned long slots;
 
 	*pool = (struct execmem_pool) {
 		.name = name,
@@ -1009,19 +1117,11 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 		.shared = shared,
 		.unit_shift = shared && !(range->flags & EXECMEM_GUARD) ?
 			ilog2(range->alignment) : PAGE_SHIFT,
-		.hint = range->start,
 		.chunks = RB_ROOT,
 	};
 	mutex_init(&pool->grow_lock);
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->blocks);
 	INIT_LIST_HEAD(&pool->rests);
-
-	if (pool->shared && range->flags & EXECMEM_RANDOMIZE) {
-		slots = (range->end - range->start) / range->granularity;
-		/* Leave room after it: the last eighth would soon be full. */
-		slots = (slots - slots / 8) ?: 1;
-		pool->hint += (unsigned long)get_random_u32_below(slots) *
-			      range->granularity;
-	}
+	execmem_place_init(pool);
 }

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from report.missing import Missing
 
 HUGE_PAGE = 2 << 20
+# Shared pools whose blocks are executable
+EXECUTABLE = "module_text", "bpf"
 # Leaf of a block of base pages in the map, and the counter of such blocks in stats
 BASE_LEAF, BASE_BLOCKS = "base", "blocks_base"
 
@@ -91,14 +93,18 @@ def explain(pools: Pools, blocks: list[Block]) -> dict[str, int]:
     n = dict.fromkeys(("exec_kb", "sealed_kb", "excess_blocks", "small_blocks",
                        "fallbacks", "grown", "shrunk"), 0)
     kb = sum(block.kb for block in blocks if block.leaf == BASE_LEAF)
+    n["exec_kb"] = sum(block.kb for block in blocks
+                       if block.leaf == BASE_LEAF and block.pool in EXECUTABLE)
     for name, pool in pools.items():
         own_pages = name in ("ftrace", "kprobes")
         sealed = own_pages or name.endswith("ro_after_init")
-        n["fallbacks"] += pool["fallbacks"]
+        # A pool may also start small on purpose.
+        n["fallbacks"] += pool["fallbacks"] + pool["small_start"]
         n["sealed_kb"] += sealed * pool["used"] // 1024
         n["exec_kb"] += own_pages * pool["reserved"] // 1024
         if not own_pages:
-            n["grown"] += pool["grown"]
+            # Memory that was added in place takes as many broadcasts as a block.
+            n["grown"] += pool["grown"] + pool.get("enlarged", 0)
             n["shrunk"] += pool["shrunk"]
         if name not in shared:
             kb += sealed * pool["reserved"] // 1024

@@ -76,9 +76,8 @@ enum execmem_type {
  *	of the type in the mapto member of &struct execmem_range.
  * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before an allocation at
  *	addresses that held other code since the last flush
- * @EXECMEM_START_SMALL: with %EXECMEM_HUGE, start with small blocks until
- *	enough memory is in use for a huge page. Machines with little memory do
- *	so for all types.
+ * @EXECMEM_START_HUGE: with %EXECMEM_HUGE, take a huge page for the first
+ *	allocation, even if it is a large part of the machine's memory
  * @EXECMEM_HUGE_ONLY: share this type only if the kernel uses huge pages. If
  *	they are disabled at boot, the type is neither shared nor merged: each
  *	allocation gets pages of its own, with the pgprot of the table, aligned
@@ -97,7 +96,7 @@ enum execmem_range_flags {
 	EXECMEM_RANDOMIZE	= (1 << 4),
 	EXECMEM_MERGE		= (1 << 5),
 	EXECMEM_FLUSH_PREDICTORS = (1 << 6),
-	EXECMEM_START_SMALL	= (1 << 7),
+	EXECMEM_START_HUGE	= (1 << 10),
 	EXECMEM_GUARD		= (1 << 8),
 	EXECMEM_HUGE_ONLY	= (1 << 9),
 };

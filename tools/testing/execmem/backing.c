@@ -26,6 +26,9 @@ enum page_state {
 static DEFINE_SPINLOCK(pages_lock);
 static unsigned char pages[NR_PAGES];
 
+/* Size in bytes of the addresses that were taken from this page on */
+static size_t taken[NR_PAGES];
+
 /* First page that was never used: pages from here on need not be reset. */
 static unsigned long nr_touched = NR_PAGES;
 
@@ -118,108 +121,105 @@ static unsigned long take_pages(unsigned long first, unsigned long end,
 	return first;
 }
 
-static bool map_range(struct execmem_block *block, size_t size, size_t align,
-		      unsigned long start, unsigned long end)
+/* Take addresses for @size bytes. Pages that are not mapped stay poisoned. */
+static bool take_addresses(struct execmem_block *block, size_t size,
+			   size_t align, unsigned long start, unsigned long end)
 {
-	unsigned long nr = nr_pages(block->pool, size), first;
+	unsigned long first;
 
 	if (start >= end)
 		return false;
-	first = take_pages(to_page(start), to_page(end), nr,
-			   align >> PAGE_SHIFT);
+	first = take_pages(to_page(start), to_page(end),
+			   nr_pages(block->pool, size),
+			   max(align, PAGE_SIZE) >> PAGE_SHIFT);
 	if (first == to_page(end))
 		return false;
-
 	block->start = vmalloc_start + (first << PAGE_SHIFT);
-	block->size = size;
-	ASAN_UNPOISON_MEMORY_REGION((void *)block->start, size);
-	memset((void *)block->start, STALE_BYTE, size);
+	block->room = size;
+	taken[first] = size;
 	return true;
 }
 
-/* Map @size bytes in the first address range of the type that has room. */
-static bool map_pages(struct execmem_block *block, size_t size, size_t align)
+static void free_addresses(struct execmem_block *block)
 {
-	const struct execmem_range *range = block->pool->range;
+	unsigned long first = to_page(block->start);
 
-	size = PAGE_ALIGN(size);
-	align = max(align, PAGE_SIZE);
-	if (fails(&shim.map))
-		return false;
-	return map_range(block, size, align, block->pool->hint, range->end) ||
-		map_range(block, size, align, range->start, range->end) ||
-		map_range(block, size, align, range->fallback_start,
-			  range->fallback_end);
-}
-
-static void unmap_pages(struct execmem_block *block)
-{
 	/* ThreadSanitizer sees this write race with who still uses the block. */
 	memset((void *)block->start, STALE_BYTE, block->size);
-	ASAN_POISON_MEMORY_REGION((void *)block->start, block->size);
+	ASAN_POISON_MEMORY_REGION((void *)block->start, taken[first]);
 	spin_lock(&pages_lock);
-	memset(pages + to_page(block->start), PAGE_UNUSED,
-	       nr_pages(block->pool, block->size));
+	memset(pages + first, PAGE_UNUSED,
+	       nr_pages(block->pool, taken[first]));
 	spin_unlock(&pages_lock);
+}
+
+static void *map_memory(unsigned long start, size_t size)
+{
+	ASAN_UNPOISON_MEMORY_REGION((void *)start, size);
+	return memset((void *)start, STALE_BYTE, size);
 }
 
 /* === Blocks =============================================================== */
 
-static bool map_granules(struct execmem_block *block, size_t size,
-			 size_t align)
+bool execmem_block_map_own(struct execmem_block *block, size_t size,
+			   size_t align)
 {
 	const struct execmem_range *range = block->pool->range;
-
-	/* Size of a block for one chunk, as in mm/execmem_block.c */
-	if (range->flags & EXECMEM_GUARD)
-		return map_pages(block, size, align);
-	size = round_up(size, range->granularity);
-	if (!(range->flags & EXECMEM_HUGE))
-		return map_pages(block, size, align);
-	if (fails(&shim.huge))
-		return false;
-	block->huge = map_pages(block, size,
-				max_t(size_t, align, range->granularity));
-	return block->huge;
-}
-
-static bool map_shared(struct execmem_block *block, size_t size, size_t align)
-{
-	const struct execmem_range *range = block->pool->range;
-
-	if (!map_granules(block, size, align)) {
-		block->reason = EXECMEM_NOT_HUGE;
-		if (!map_pages(block, size, align))
-			return false;
-	}
-	if (range->trap)
-		range->trap((void *)block->start, block->size);
-	else
-		memset((void *)block->start, ZERO_BYTE, block->size);
-	return true;
-}
-
-bool execmem_block_map(struct execmem_block *block, size_t size, size_t align,
-		       size_t reserved)
-{
-	struct execmem_pool *pool = block->pool;
 
 	might_sleep();
-	if (ONE_THREAD)
-		EXPECT(reserved == pool->reserved);
-	align = max_t(size_t, align, pool->range->alignment);
-	if (!(pool->shared ? map_shared(block, size, align) :
-	      map_pages(block, size, align))) {
+	size = PAGE_ALIGN(size);
+	if (fails(&shim.map) ||
+	    (!take_addresses(block, size, align, range->start, range->end) &&
+	     !take_addresses(block, size, align, range->fallback_start,
+			     range->fallback_end))) {
 		shim.map_failures++;
 		return false;
 	}
-	if (!execmem_marks_alloc(block)) {
-		unmap_pages(block);
-		return false;
-	}
-	if (shim.mapped)
-		shim.mapped(block);
+	map_memory(block->start, size);
+	block->size = size;
 	return true;
+}
+
+bool execmem_block_reserve(struct execmem_block *block, size_t align,
+			   unsigned long start, unsigned long end)
+{
+	might_sleep();
+	if (take_addresses(block, block->room, align, start, end))
+		return true;
+	shim.map_failures++;
+	return false;
+}
+
+void execmem_block_release(struct execmem_block *block)
+{
+	might_sleep();
+	free_addresses(block);
+}
+
+int execmem_block_populate(struct execmem_block *block, size_t size,
+			   bool best_effort)
+{
+	const struct execmem_range *range = block->pool->range;
+	unsigned long start = block->start + block->size;
+
+	might_sleep();
+	EXPECT(size && size <= block->room - block->size);
+	shim.populates++;
+	if ((block->huge && fails(&shim.huge)) || fails(&shim.map)) {
+		shim.map_failures++;
+		return -ENOMEM;
+	}
+	run_elsewhere(&shim.in_populate);
+	map_memory(start, size);
+	if (range->trap)
+		range->trap((void *)start, size);
+	else
+		memset((void *)start, ZERO_BYTE, size);
+	if (fails(&shim.protect)) {
+		shim.map_failures++;
+		return -EPERM;
+	}
+	return 0;
 }
 
 void execmem_block_unmap(struct execmem_block *block)
@@ -228,7 +228,7 @@ void execmem_block_unmap(struct execmem_block *block)
 	if (shim.unmapping)
 		shim.unmapping(block);
 	shim.unmaps++;
-	unmap_pages(block);
+	free_addresses(block);
 }
 
 /* The tests call execmem_pool_expire() themselves. */

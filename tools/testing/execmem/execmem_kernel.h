@@ -98,6 +98,11 @@ extern unsigned long vmalloc_start;
 
 #define kasan_reset_tag(_addr)	((void *)(_addr))
 
+static inline unsigned long execmem_ram(void)
+{
+	return shim.ram;
+}
+
 /* === Time and work items: tests let time pass, see shim.h ================= */
 
 #define HZ			100
@@ -196,7 +201,10 @@ static inline void execmem_count_visit(void)
 #define trace_execmem_alloc(...)	((void)0)
 #define trace_execmem_fill(...)		((void)0)
 #define trace_execmem_free(...)		((void)0)
-#define trace_execmem_grow(...)		((void)0)
+/* The model learns of new memory here, before a chunk is taken from it. */
+#define trace_execmem_grow(_type, _start, _size, _huge)			\
+	shim_grow(_start, _size)
+void shim_grow(unsigned long start, size_t size);
 #define trace_execmem_shrink(...)	((void)0)
 
 #include "../../../include/linux/execmem.h"

@@ -10,8 +10,18 @@
 #include "../../../mm/execmem_perm.c"
 #include "../../../mm/execmem_rest.c"
 #include "../../../mm/execmem_chunk.c"
+#include "../../../mm/execmem_grow.c"
 #include "../../../mm/execmem_pool.c"
 #include "../../../mm/execmem.c"
+
+/* Tell the model about new memory, which may be the end of a block. */
+void shim_grow(unsigned long start, size_t size)
+{
+	struct execmem_block *block = block_at(start) ?: block_at(start - 1);
+
+	if (EXPECT(block) && shim.mapped)
+		shim.mapped(block, size);
+}
 
 /*
  * Initialize the allocator with the table that execmem_arch_setup() of tables.c

@@ -74,6 +74,7 @@ void run_test(const char *name, void (*test)(void))
 
 	if ((only && strcmp(only, name)) || (stop_early && nr_failed))
 		return;
+	test_failed = false;
 	world_start(options.seed);
 	test();
 	world_end();
@@ -135,11 +136,13 @@ int main(int argc, char **argv)
 	run_boot_tests();
 	run_basic_tests();
 	run_block_tests();
+	run_grow_tests();
 	run_inspect_tests();
 	run_guard_tests();
 	run_perm_tests();
 	run_race_tests();
 	run_flush_tests();
+	run_clean_tests();
 	run_fault_tests();
 	run_rest_tests();
 	run_validator_tests();

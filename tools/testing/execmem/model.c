@@ -57,13 +57,17 @@ struct before {
  * @mpool: the pool, or NULL
  * @size: size in bytes
  * @align: alignment in bytes
- * @place: where the chunk must be placed, or 0 if a block must be added
+ * @flush: memory that needs no flush of the predictors is preferred
+ * @place: where the chunk must be placed, or 0 if memory must be added
+ * @due: a huge page may be added although there is room in base pages
  */
 struct wanted {
 	struct model_pool *mpool;
 	size_t size;
 	size_t align;
+	bool flush;
 	unsigned long place;
+	bool due;
 };
 
 struct model model;
@@ -209,11 +213,56 @@ static void set_block_of_pages(unsigned long start, size_t size, u16 value)
 		block_of_page[page + i] = value;
 }
 
-static void block_mapped(struct execmem_block *block)
+/*
+ * The allocator remembers one sequence number for a whole free chunk. Do the
+ * same here, so that flushes can be predicted exactly.
+ */
+static void dirty_extent(unsigned long addr)
+{
+	struct model_block *block = block_of(addr);
+	unsigned long start = addr, end = addr;
+
+	while (start > block->start && owner_of(start - UNIT) == OWNER_FREE)
+		start -= UNIT;
+	while (end < block->start + block->size && owner_of(end) == OWNER_FREE)
+		end += UNIT;
+	set_units(dirtied, start, end - start, last_event);
+}
+
+/* A block got @size bytes more at its end. */
+static void block_enlarged(struct execmem_block *block, size_t size)
+{
+	struct model_block *mblock = block_of(block->start);
+	struct model_pool *mpool = mblock->mpool;
+	unsigned long start = mblock->start + mblock->size;
+
+	EXPECT(!mblock->huge && mblock->fallback);
+	EXPECT(block->size == mblock->size);
+	EXPECT(all_owned_by(start, size, OWNER_NONE));
+	set_block_of_pages(start, size, mblock - blocks);
+	mblock->size += size;
+	set_units(owners, start, size, OWNER_FREE);
+	nr_touched = max(nr_touched, to_unit(start + size));
+	set_units(dirtied, start, size, ++last_event);
+	dirty_extent(start);
+
+	block_events++;
+	nr_mapped++;
+	mpool->reserved += size;
+	mpool->stats.enlarged++;
+}
+
+static void block_mapped(struct execmem_block *block, size_t size)
 {
 	struct model_pool *mpool = to_mpool(block->pool);
-	unsigned int number = unused_block();
+	unsigned int number;
 
+	if (block_of(block->start)->size) {
+		block_enlarged(block, size);
+		return;
+	}
+	number = unused_block();
+	EXPECT(size == block->size);
 	EXPECT(all_owned_by(block->start, block->size, OWNER_NONE));
 	blocks[number] = (struct model_block) {
 		.start = block->start,
@@ -244,6 +293,9 @@ static void block_unmapping(struct execmem_block *block)
 	struct model_block *mblock = block_of(block->start);
 	struct model_pool *mpool = mblock->mpool;
 
+	/* If its permissions could not be set, nobody has seen it. */
+	if (!mblock->size)
+		return;
 	EXPECT(mblock->start == block->start && mblock->size == block->size);
 	EXPECT(!mblock->used);
 	EXPECT(all_owned_by(block->start, block->size, OWNER_FREE));
@@ -407,9 +459,14 @@ static bool is_too_large(struct execmem_pool *pool, size_t size)
 static void predict_wanted(void)
 {
 	if (wanted.mpool && model.exact &&
-	    !is_too_large(wanted.mpool->pool, wanted.size))
+	    !is_too_large(wanted.mpool->pool, wanted.size)) {
 		wanted.place = predict_place(wanted.mpool, wanted.size,
 					     wanted.align);
+		/* Clean memory that is preferred may have base pages. */
+		wanted.due |= wanted.place &&
+			execmem_huge_is_due(wanted.mpool->pool) &&
+			(!block_of(wanted.place)->huge || wanted.flush);
+	}
 }
 
 static bool has_expired(struct model_chunk *chunk)
@@ -467,24 +524,18 @@ static void check_new_block(struct model_chunk *chunk, size_t align)
 	size_t room = block->size - chunk->size;
 	bool random = block->mpool->pool->range->flags & EXECMEM_RANDOMIZE;
 
+	/* The block was enlarged: the chunk is at the first free address. */
+	if (block->used > chunk->size) {
+		EXPECT(align > UNIT ||
+		       owner_of(chunk->start - UNIT) >= OWNER_LEAKED);
+		return;
+	}
 	EXPECT(IS_ALIGNED(block->start, max(align, 1UL)));
 	if (random && !block->fallback)
-		EXPECT(chunk->start - block->start <= room / 4);
+		EXPECT(chunk->start - block->start <=
+		       max(room / 4, min(room, PAGE_SIZE)));
 	else
 		EXPECT(chunk->start == block->start);
-}
-
-static void check_place(struct model_chunk *chunk, struct before *before,
-			size_t align, unsigned long place)
-{
-	/* The first attempt may have failed to allocate a chunk description. */
-	if (shim.alloc.hits != before->shim.alloc.hits)
-		return;
-	EXPECT((nr_mapped == before->nr_mapped) == !!place);
-	if (place)
-		EXPECT(chunk->start == place);
-	else
-		check_new_block(chunk, align);
 }
 
 static bool held_code(struct model_chunk *chunk)
@@ -493,6 +544,33 @@ static bool held_code(struct model_chunk *chunk)
 		if (dirtied[to_unit(chunk->start) + i] > flushed_event)
 			return true;
 	return false;
+}
+
+/* Memory that needs no flush is preferred to the lowest address. */
+static bool is_cleaner(struct model_chunk *chunk, unsigned long place)
+{
+	struct model_chunk lowest = { .start = place, .size = chunk->size };
+
+	return wants_flush(chunk->type) && execmem_pred_flush_enabled &&
+		held_code(&lowest) && !held_code(chunk);
+}
+
+static void check_place(struct model_chunk *chunk, struct before *before,
+			size_t align, unsigned long place, bool due)
+{
+	/* The first attempt may have failed to allocate a chunk description. */
+	if (shim.alloc.hits != before->shim.alloc.hits)
+		return;
+	/* A huge page was tried, although there was room. */
+	if (due && nr_mapped != before->nr_mapped) {
+		EXPECT(block_of(chunk->start)->huge);
+		place = 0;
+	}
+	EXPECT((nr_mapped == before->nr_mapped) == !!place);
+	if (place)
+		EXPECT(chunk->start == place || is_cleaner(chunk, place));
+	else
+		check_new_block(chunk, align);
 }
 
 static void check_flush(struct model_pool *mpool, struct model_chunk *chunk,
@@ -566,6 +644,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 
 	wanted = (struct wanted) {
 		.mpool = mpool, .size = size, .align = align,
+		.flush = wants_flush(type),
 	};
 	predict_wanted();
 	ptr = align ? execmem_pool_alloc(mpool->pool, type, size, align,
@@ -585,7 +664,7 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 	if (!take_memory(mpool, chunk, align))
 		return NULL;
 	if (model.exact)
-		check_place(chunk, &before, align, wanted.place);
+		check_place(chunk, &before, align, wanted.place, wanted.due);
 	check_flush(mpool, chunk, &before);
 	end(&before, mpool, 0);
 	return chunk;
@@ -697,22 +776,6 @@ static void remove_chunk(struct model_pool *mpool, struct model_chunk *chunk)
 static void forget_chunk(struct model_chunk *chunk)
 {
 	unused_chunks[nr_unused_chunks++] = chunk - chunks;
-}
-
-/*
- * The allocator remembers one sequence number for a whole free chunk. Do the
- * same here, so that flushes can be predicted exactly.
- */
-static void dirty_extent(unsigned long addr)
-{
-	struct model_block *block = block_of(addr);
-	unsigned long start = addr, end = addr;
-
-	while (start > block->start && owner_of(start - UNIT) == OWNER_FREE)
-		start -= UNIT;
-	while (end < block->start + block->size && owner_of(end) == OWNER_FREE)
-		end += UNIT;
-	set_units(dirtied, start, end - start, last_event);
 }
 
 /* Will the chunk rest if it is retired now? */

@@ -58,12 +58,14 @@ struct delayed_work;
  * @invalidate: faults of the invalidate hook
  * @seal: faults of the seal hook
  * @restore: faults of the restore hook
+ * @protect: faults of setting permissions
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
  * @in_lookup: called once, in the middle of the next lookup
  * @before_mutex: called once, before the next mutex is taken
- * @mapped: called after a block was mapped
+ * @in_populate: called once, in the middle of the next attempt to map memory
+ * @mapped: called after memory was added to a pool
  * @unmapping: called before a block is given back
  * @rested: called before a chunk that rested is given back
  * @attributes_differ: the restore hook finds something to restore
@@ -71,7 +73,10 @@ struct delayed_work;
  * @poisoned: an address at which memory failed; 0 if there is none
  * @in_interrupt: value of in_interrupt()
  * @nohugevmalloc: the boot parameter of this name was given
- * @map_failures: number of blocks that could not be mapped
+ * @ram: memory of the machine in bytes
+ * @populates: number of attempts to map memory, successful or not
+ * @map_failures: number of attempts to reserve addresses or to map memory that
+ *	failed
  * @unmaps: number of blocks that were given back
  * @leaked_pages: number of pages in blocks that could not be given back
  * @warnings: number of WARN_ON() hits
@@ -95,12 +100,14 @@ struct shim {
 	struct fault invalidate;
 	struct fault seal;
 	struct fault restore;
+	struct fault protect;
 	void (*in_fill)(void);
 	void (*in_invalidate)(void);
 	void (*in_flush)(void);
 	void (*in_lookup)(void);
 	void (*before_mutex)(void);
-	void (*mapped)(struct execmem_block *block);
+	void (*in_populate)(void);
+	void (*mapped)(struct execmem_block *block, size_t size);
 	void (*unmapping)(struct execmem_block *block);
 	void (*rested)(struct execmem_chunk *chunk);
 	bool attributes_differ;
@@ -108,6 +115,8 @@ struct shim {
 	unsigned long poisoned;
 	bool in_interrupt;
 	bool nohugevmalloc;
+	unsigned long ram;
+	unsigned long populates;
 	unsigned long map_failures;
 	unsigned long unmaps;
 	unsigned long leaked_pages;
@@ -129,6 +138,7 @@ extern SHIM_LOCAL struct shim shim;
 bool fails(struct fault *fault);
 bool fails_next(struct fault *fault);
 void run_once(void (**callback)(void));
+void run_elsewhere(void (**callback)(void));
 
 void pass_time(unsigned long ticks);
 

@@ -48,6 +48,16 @@ void mutex_unlock(struct lock *lock)
 	lock->held = false;
 }
 
+/* What another thread does meanwhile, which does not hold this one's mutexes */
+void run_elsewhere(void (**callback)(void))
+{
+	unsigned int held = mutexes_held;
+
+	mutexes_held = 0;
+	run_once(callback);
+	mutexes_held = held;
+}
+
 static unsigned int rcu_readers;
 
 void might_sleep(void)

@@ -39,7 +39,7 @@ static void scenario(void)
 	fill_some(c);
 	free_if_any(c);
 	e = model_alloc(EXECMEM_BPF_CLASSIC, BLOCK / 2, 4096);
-	a = model_alloc(EXECMEM_BPF, BLOCK, 0);
+	a = model_alloc(EXECMEM_BPF, BLOCK - 448, 0);
 	free_if_any(b);
 	b = model_alloc(EXECMEM_MODULE_DATA, 3 * PAGE_SIZE, 0);
 	c = model_alloc(EXECMEM_FTRACE, 100, 0);

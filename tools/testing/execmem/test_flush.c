@@ -25,6 +25,25 @@ static unsigned long flushes_for(enum execmem_type type, size_t size,
 	return shim.flushes - before;
 }
 
+static unsigned long rest[64];
+static unsigned int nr_rest;
+
+/* Use all memory that is free, so that only what is freed later can be reused. */
+static void use_rest(enum execmem_type type)
+{
+	struct execmem_pool *pool = execmem_pool_of(type);
+	size_t size;
+
+	while ((size = execmem_pool_largest_free(pool)))
+		rest[nr_rest++] = alloc_of(type, size);
+}
+
+static void release_rest(void)
+{
+	while (nr_rest)
+		release(rest[--nr_rest]);
+}
+
 /* Cause a flush by allocating a chunk, which is freed later. */
 static unsigned long flush_all(void)
 {
@@ -43,11 +62,13 @@ static void test_flush_for_freed_code(void)
 	start();
 	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
 	a = alloc_of(EXECMEM_BPF, 64);
+	use_rest(EXECMEM_BPF);
 	release(a);
 	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &b) == 1);
 	EXPECT(execmem_pool_of(EXECMEM_BPF)->stats.pred_flushes == 2);
 	release(keep);
 	release(b);
+	release_rest();
 }
 
 /* Other code may have been at the addresses of a new block. */
@@ -85,11 +106,16 @@ static void test_no_flush_for_free_elsewhere(void)
 	b = alloc_of(EXECMEM_BPF, 64);
 	release(a);
 	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 128, &c));
-	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	/* There is clean memory for a small one, too. */
+	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64, &a));
+	use_rest(EXECMEM_BPF);
+	release(b);
+	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &b) == 1);
 	release(keep);
 	release(a);
 	release(b);
 	release(c);
+	release_rest();
 }
 
 static void test_no_flush_for_other_types(void)
@@ -142,10 +168,12 @@ static void test_flush_for_own_code(void)
 	start();
 	keep = alloc_of(EXECMEM_BPF_CLASSIC, 64);
 	EXPECT(!flushes_for(EXECMEM_BPF_CLASSIC, 64, &a));
+	use_rest(EXECMEM_BPF);
 	release(a);
 	EXPECT(flushes_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
 	release(a);
 	release(keep);
+	release_rest();
 }
 
 /* Four neighbours of 64 bytes, at the lowest addresses of their block */
@@ -166,6 +194,7 @@ static void test_flush_after_merge_with_previous(void)
 
 	start();
 	four_neighbours(a);
+	use_rest(EXECMEM_MODULE_TEXT);
 	release(a[0]);
 	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
 	release(a[1]);
@@ -175,6 +204,7 @@ static void test_flush_after_merge_with_previous(void)
 	release(a[2]);
 	release(a[3]);
 	release(bpf);
+	release_rest();
 }
 
 /* In the other order, and with the middle one last */
@@ -184,6 +214,7 @@ static void test_flush_after_merge_with_next(void)
 
 	start();
 	four_neighbours(a);
+	use_rest(EXECMEM_MODULE_TEXT);
 	release(a[2]);
 	release(a[0]);
 	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
@@ -193,6 +224,7 @@ static void test_flush_after_merge_with_next(void)
 	release(b);
 	release(a[3]);
 	release(bpf);
+	release_rest();
 }
 
 /* The rest of a free chunk keeps its sequence number. */
@@ -202,6 +234,7 @@ static void test_flush_for_rest_of_extent(void)
 
 	start();
 	four_neighbours(a);
+	use_rest(EXECMEM_MODULE_TEXT);
 	bpf = alloc_of(EXECMEM_BPF_CLASSIC, 64);
 	release(a[1]);
 	release(a[2]);
@@ -213,6 +246,7 @@ static void test_flush_for_rest_of_extent(void)
 	release(b);
 	release(c);
 	release(bpf);
+	release_rest();
 }
 
 static unsigned long late;

@@ -152,7 +152,7 @@ static unsigned int nr_grown;
 static unsigned int worst_percent;
 
 /* F2: check the free bytes whenever a block is added. */
-static void check_growth(struct execmem_block *block)
+static void check_growth(struct execmem_block *block, size_t size)
 {
 	size_t spare = pool->reserved - pool->used;
 	size_t bound = (pool->nr_chunks + pool->nr_blocks) * wanted;

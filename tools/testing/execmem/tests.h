@@ -31,7 +31,9 @@ void release(unsigned long addr);
 
 void run_basic_tests(void);
 void run_boot_tests(void);
+void run_clean_tests(void);
 void run_block_tests(void);
+void run_grow_tests(void);
 void run_inspect_tests(void);
 void run_guard_tests(void);
 void run_perm_tests(void);
