@@ -138,7 +138,7 @@ static unsigned long end_expired_rests(void)
 static void rest_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(rest_work, rest_worker);
 
-/* Whoever puts a chunk to rest queues this. It queues itself until none rests. */
+/* Queued when a chunk begins to rest. It queues itself until nothing rests. */
 static void rest_worker(struct work_struct *work)
 {
 	unsigned long delay = end_expired_rests();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reports chunks to KASAN, kmemleak, lockdep, debugobjects and ftrace.
+ * Reports chunks to KASAN, kmemleak, lockdep, debugobjects and ftrace, and names
+ * their owners in messages.
  *
  * vmalloc reports whole blocks. Users allocate and free chunks, so in shared
  * pools the chunks are reported as separate allocations. The trace points are
@@ -179,7 +180,7 @@ static void *find_caller(void)
 /* Length of the name of an owner in a report */
 #define OWNER_LEN	96
 
-/* Write to @buf what a chunk is and whose. */
+/* Describe a chunk and its owner for a message; uses @buf if needed. */
 static const char *name_owner(char *buf, const struct execmem_chunk *chunk)
 {
 	struct module *mod;

@@ -2,12 +2,13 @@
 /*
  * Internals of the execmem allocator.
  *
- * A file calls only functions of files that are listed after it. There is one
- * exception: execmem_pool.c calls execmem_spare_kept(), which queues a delayed
- * work item.
+ * A file calls only functions of files that are listed after it. There are three
+ * exceptions, none of which calls the allocator: execmem_spare_kept() queues a
+ * delayed work item, execmem_type_name() reads a table, and
+ * execmem_block_find_page() reads the page table.
  *
  *   execmem_debugfs.c   statistics, maps and lists in debugfs
- *   execmem_oops.c      names the module that memory in an oops belonged to
+ *   execmem_oops.c      names the unloaded module whose memory caused an oops
  *   execmem_shrinker.c  gives back spare blocks after some seconds, and when
  *                       memory is short
  *   execmem.c           API, table of types, boot parameters
@@ -21,7 +22,8 @@
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
  *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers;
- *                       instantiates the trace points
+ *                       names their owners in messages; instantiates the
+ *                       trace points
  *
  * The trace points are in include/trace/events/execmem.h. The hooks and the
  * table of an architecture are where it defines execmem_arch_setup(), on x86 in
@@ -100,7 +102,7 @@ enum execmem_reason {
  * @attr_restores: frees of chunks or blocks that had to undo such changes
  * @poisoned: chunks and blocks that are not used again, as their memory failed
  * @rests: freed chunks that were put to rest
- * @rests_cut: rests that ended before their time, see &enum execmem_rest_end
+ * @rests_cut: rests that ended before they were due, see &enum execmem_rest_end
  * @rest_writes: chunks that were written to while they rested
  *
  * Protected by the pool's lock.
@@ -299,9 +301,10 @@ struct execmem_rest {
 };
 
 /*
- * A rest ends when it lasted EXECMEM_REST_MIN and EXECMEM_REST_FREES more rests
- * of the pool began, but only if the pool would grow otherwise. It ends at the
- * latest after EXECMEM_REST_MAX.
+ * A rest is due when it has lasted EXECMEM_REST_MIN and EXECMEM_REST_FREES later
+ * rests of the pool have begun. From then on it ends if the pool would have to
+ * grow otherwise, and after EXECMEM_REST_MAX in any case. It ends earlier if too
+ * much rests, or if memory is short.
  */
 #define EXECMEM_REST_MIN	(4 * HZ)
 #define EXECMEM_REST_MAX	(6 * HZ)
@@ -313,7 +316,7 @@ struct execmem_rest {
 /**
  * enum execmem_rest_end - which rests to end
  * @EXECMEM_REST_EXPIRED: those that lasted as long as a rest may
- * @EXECMEM_REST_DUE: also those that lasted long enough
+ * @EXECMEM_REST_DUE: also those that are due
  * @EXECMEM_REST_EXCESS: the oldest ones, while too much memory rests
  * @EXECMEM_REST_ALL: all of them, since memory or addresses are short
  */

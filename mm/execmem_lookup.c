@@ -14,9 +14,9 @@
  * start are those of the chunk. Changes of the bitmaps are counted. A reader
  * reads again if a change began during the lookup.
  *
- * The type that was asked for is kept beside the bitmaps, in half a byte for
- * each unit, of which only that of the first unit of a chunk is valid. The
- * types that are merged into one pool cannot be told apart otherwise.
+ * Types that are merged into one pool can be told apart only by a record of the
+ * type that was asked for. It is kept beside the bitmaps, in half a byte for
+ * each unit. Only that of the first unit of a chunk is valid.
  */
 
 #include "execmem_internal.h"
@@ -26,7 +26,8 @@
  */
 static struct latch_tree_root execmem_blocks;
 /*
- * Taken for single operations on the tree, so no other lock is taken under it.
+ * Taken for single operations on the tree, and for the walk in
+ * execmem_find_page(). No other lock is taken under it.
  */
 static DEFINE_SPINLOCK(execmem_blocks_lock);
 

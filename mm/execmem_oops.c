@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Oopses in or near memory of a module that was unloaded.
+ * Names the unloaded module in an oops that its memory caused.
  *
  * Code that runs into such memory traps while the memory rests, and a pointer
  * that was read from it is poison. An oops shows an address that belongs to no

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attributes of pages that are changed by others than the allocator.
+ * Attributes of pages that somebody other than the allocator changes.
  *
  * A module may change the attributes of its own memory, by set_memory_*() or by
  * writing to the page table, and may be unloaded without undoing that. A shared
@@ -12,8 +12,8 @@
  * changed. set_memory_*() of a page that a chunk shares with another one, or
  * with free memory, is refused.
  *
- * The page table is compared with what it must be, so that changes are undone
- * that nobody told us about. That is done for memory of modules only: nobody
+ * The page table is compared with what it must be, so that changes that bypass
+ * set_memory_*() are undone, too. That is done for memory of modules only: nobody
  * writes to the page table of a BPF program, and the comparison would be a part
  * of the cost of freeing one.
  */
@@ -52,9 +52,9 @@ static struct execmem_chunk copy_of(struct execmem_pool *pool,
  * withdrawn. So it is not refused.
  *
  * Context: Process context, takes the pool's lock.
- * Return: 0 if no page is in a shared block; 1 if all are in one live chunk,
- *	then execmem_change_end() must follow; or -EPERM if a part of them is
- *	not, which is reported
+ * Return: 0 if neither end is in a shared block; 1 if all of it is in one live
+ *	chunk, then execmem_change_end() must follow; or -EPERM if a part of it
+ *	is not, which is reported
  */
 int execmem_change_begin(unsigned long addr, size_t size)
 {
@@ -134,7 +134,7 @@ static bool may_be_changed(struct execmem_chunk *chunk)
 	return chunk->type != EXECMEM_BPF && chunk->type != EXECMEM_BPF_CLASSIC;
 }
 
-/* Returns 1 if something was changed and is restored, 0, or an error */
+/* Returns 1 if something was restored, 0 if nothing had changed, or an error */
 static int restore(struct execmem_pool *pool, unsigned long start, size_t size)
 {
 	const struct execmem_range *range = pool->range;
@@ -192,7 +192,8 @@ int execmem_restore_chunk(struct execmem_chunk *chunk)
  * execmem_restore_block - undo what was changed at the pages of a block
  * @block: a block without chunks in use, not in the tree of blocks any more
  *
- * Finds what was changed at pages or aliases of free memory.
+ * This also finds changes to pages that hold only free memory, and to the aliases
+ * of these.
  *
  * Context: Process context, may sleep and flush TLBs on all CPUs.
  * Return: 0, or an error as from execmem_restore_chunk(). Then the pages must
@@ -214,7 +215,7 @@ int execmem_restore_block(struct execmem_block *block)
 	return min(ret, 0);
 }
 
-/* Report a page that is given to user space, unless it is all of one chunk. */
+/* Report a page that is mapped to user space, unless it is in one chunk only. */
 static void check_page(unsigned long addr)
 {
 	struct execmem_pool *pool = execmem_pool_at(addr);

@@ -78,9 +78,9 @@
  *   two free chunks, and the larger one has at least half of it. A request that
  *   is not larger is served from there, so it does not make the pool grow.
  *
- * Memory that was freed by execmem_retire() rests, see mm/execmem_rest.c: the
- * chunk stays in the tree and is in use, although it has no user. It is given
- * back by execmem_pool_end_rests(), which is called
+ * Memory that was freed by execmem_retire() rests, as in a quarantine, see
+ * mm/execmem_rest.c: the chunk stays in the tree and is in use, although it has
+ * no user. It is given back by execmem_pool_end_rests(), which is called
  *
  * - before a block is added, for chunks that have rested long enough,
  * - after a chunk was put to rest, for the oldest ones if too much memory rests,
@@ -103,7 +103,8 @@
  *     that sleeps, patches text or changes permissions is done under it.
  * lock of the tree of blocks
  *     Serializes changes of the tree. It is taken and released in
- *     execmem_block_publish() and execmem_block_withdraw().
+ *     execmem_block_publish() and execmem_block_withdraw(), and for debugging in
+ *     execmem_find_page().
  *
  * The fill and invalidate hooks take text_mutex on some architectures, so callers
  * of execmem_fill() and execmem_free() must not hold it. execmem_free()
@@ -166,7 +167,7 @@ static void destroy_blocks(struct list_head *blocks)
 		err = execmem_restore_block(block);
 		if (!err)
 			execmem_block_unmap(block);
-		/* A failure of memory is reported, and is nobody's mistake. */
+		/* If memory failed, that was reported, and no code is at fault. */
 		else if (err != -EHWPOISON)
 			execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
 				       block->size);
@@ -682,8 +683,9 @@ static void drop_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
 }
 
 /*
- * Undo what its owner changed, and overwrite a dying chunk. If this fails, the
- * chunk stays dying for ever, since its contents are not known.
+ * Undo what the owner of a dying chunk changed in the page table, and overwrite
+ * the chunk. If this fails, it stays dying forever, since its contents are not
+ * known.
  */
 static bool overwrite_chunk(struct execmem_pool *pool,
 			    struct execmem_chunk *chunk)

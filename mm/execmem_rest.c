@@ -6,9 +6,10 @@
  * unloaded. If its memory had pages of its own, these would be unmapped, and
  * the mistake would end in a page fault. Memory in a shared block stays mapped
  * instead, and would belong to another module at once. So a chunk that was
- * freed by execmem_retire() keeps its place for some seconds. Text consists of
- * trapping instructions in this time, writable memory of poison. When the rest
- * ends, changed poison shows that somebody wrote to the memory.
+ * freed by execmem_retire() rests for some seconds, as in KASAN's quarantine:
+ * its place is not handed out. Text consists of trapping instructions in this
+ * time, writable memory of poison. When the rest ends, changed poison shows that
+ * somebody wrote to the memory.
  *
  * The functions here decide which rest ends. mm/execmem_pool.c ends it. Both
  * limits, the time and the number of later rests, grow in the order in which
@@ -43,7 +44,10 @@ struct execmem_rest *execmem_rest_new(struct execmem_pool *pool,
 	return rest;
 }
 
-/* Read-only memory traps, or nobody can write to it. */
+/*
+ * Is the chunk filled with poison while it rests? Read-only memory is not: it
+ * was overwritten with trapping instructions, and stray writes to it fault.
+ */
 static bool is_poisoned(struct execmem_chunk *chunk)
 {
 	return !(chunk->block->pool->range->flags & EXECMEM_READONLY);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Give back the spare blocks of all pools: each some seconds after it became
- * empty, and all of them when memory is short. Then all rests end, too.
+ * empty, and all of them when memory is short. In the latter case, all rests end,
+ * too.
  */
 
 #include <linux/shrinker.h>

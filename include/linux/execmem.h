@@ -360,11 +360,11 @@ size_t execmem_free(void *ptr);
  * somebody writes to it, this is reported when the rest ends. Rests end early
  * if much memory is retired, and if memory or addresses are short.
  *
- * Memory does not rest if it was never reachable, if there is no memory for a
- * note of it, or if a fill of it is in progress.
+ * Memory does not rest if there is no memory for a note of it, if a fill of it is
+ * in progress, or with execmem=guard. Memory that was never reachable need not
+ * rest: use execmem_free().
  *
- * Context: Process context, may sleep. As execmem_free(), but memory is
- *	allocated.
+ * Context: As execmem_free(), but memory is allocated.
  */
 void execmem_retire(void *ptr, const char *owner);
 

@@ -127,7 +127,7 @@ static unsigned long leaf_pfn(pte_t *pte, unsigned int level, unsigned long addr
 	return pud_pfn(*(pud_t *)pte) + (offset >> PAGE_SHIFT);
 }
 
-/* Note that @addr, and what else its leaf of @level maps, has to be restored. */
+/* Remember to restore all that the leaf entry of @level at @addr maps. */
 static void note_repair(struct repair *repair, unsigned long addr,
 			unsigned int level)
 {
