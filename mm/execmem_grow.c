@@ -12,7 +12,7 @@
  *   machine's memory (UNUSED_SHARE). It counts half of the new block, since a
  *   block is half full on average;
  * - or if the pool has a part of a block (MIN_USED) already, and needs more;
- * - or if the request takes most of it.
+ * - or if the request takes more than half of it.
  *
  * Huge blocks are placed below all blocks of base pages. Since the lowest free
  * chunk is used first, chunks move from base pages to huge pages as they are

@@ -17,6 +17,7 @@
  * A block of a shared pool is filled with trapping instructions, or with zeroes
  * for data. Then the whole block gets its final permissions, before its first
  * chunk is handed out. They do not change until the whole block is given back.
+ * When a block of base pages is enlarged, its new part is prepared likewise.
  * execmem_fill() writes to read-only chunks through a temporary mapping that
  * the architecture provides. After execmem_seal(), execmem_fill() fails. Text
  * patching of live code (text_poke() and similar functions) does not involve
@@ -45,9 +46,8 @@
  *   is in it, and after the last chunk of the block was invalidated; in a huge
  *   block always for the whole block. Types with a seal hook are an exception:
  *   their blocks are not huge, and a chunk is read-only from execmem_seal()
- *   until it is invalidated.
- *   Owners may change whole pages of their own chunk. This is undone before the
- *   chunk is invalidated, see mm/execmem_perm.c.
+ *   until it is invalidated. Owners may change whole pages of their own chunk.
+ *   This is undone before the chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
  * - I12: The rests of a pool are those of its resting chunks. The counters of
@@ -114,9 +114,9 @@
  *
  * Errors: if no huge page is available, base pages are used, as few as the
  * request needs. If there is no memory or no address space for these, the
- * allocation returns %NULL. A chunk that cannot be
- * invalidated, and a block whose permissions cannot be restored, are reported
- * and never used again, since their contents or permissions are unknown.
+ * allocation returns %NULL. A chunk that cannot be invalidated, and a block whose
+ * permissions cannot be restored, are reported and never used again, since their
+ * contents or permissions are unknown.
  */
 
 #include "execmem_internal.h"
