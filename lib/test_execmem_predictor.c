@@ -2,7 +2,8 @@
 /*
  * KUnit suite of execmem: branch predictors are flushed before less trusted
  * code (%EXECMEM_BPF_CLASSIC) gets memory that held other code, and only
- * then.
+ * then. All CPUs are synchronized before a program gets memory that held text
+ * of a module.
  */
 
 #include <linux/jump_label.h>
@@ -271,6 +272,24 @@ static void flush_follows_type(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flush.nr, 1);
 }
 
+/*
+ * The first program after text of a module was freed synchronizes all CPUs. A
+ * program that another task loads may be the first one.
+ */
+static void sync_after_module_text(struct kunit *test)
+{
+	struct execmem_pool *pool = execmem_pool_of(EXECMEM_BPF);
+	unsigned long syncs = pool->stats.syncs;
+
+	if (!pool->shared || pool != execmem_pool_of(EXECMEM_MODULE_TEXT))
+		kunit_skip(test, "programs and modules do not share blocks");
+	KUNIT_ASSERT_NOT_NULL(test, pool->range->sync);
+	execmem_free(execmem_alloc(EXECMEM_MODULE_TEXT, UNIT));
+	execmem_test_take_type(test, EXECMEM_BPF, UNIT);
+	KUNIT_EXPECT_GT(test, pool->stats.syncs, syncs);
+	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
+}
+
 struct kunit_case execmem_test_predictor_cases[] = {
 	KUNIT_CASE(flush_for_new_block),
 	KUNIT_CASE(flush_after_free_by_other_type),
@@ -280,5 +299,6 @@ struct kunit_case execmem_test_predictor_cases[] = {
 	KUNIT_CASE(flush_covers_only_what_was_free),
 	KUNIT_CASE(no_flush_unless_enabled),
 	KUNIT_CASE(flush_follows_type),
+	KUNIT_CASE(sync_after_module_text),
 	{}
 };

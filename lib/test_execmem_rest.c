@@ -4,6 +4,7 @@
  * gets it. How long it rests is tested in user space, where time can be set.
  */
 
+#include <linux/mm.h>
 #include <linux/poison.h>
 #include <linux/uaccess.h>
 
@@ -106,9 +107,41 @@ static void rest_of_sealed_data(struct kunit *test)
 	end_rests(test, pool);
 }
 
+/* Data of which somebody has a page is neither poisoned nor used again. */
+static void rest_of_referenced_page(struct kunit *test)
+{
+	struct execmem_pool *pool = execmem_test_pool(test, data_range());
+	u8 *keep = take(test, pool, UNIT);
+	u8 *gone = take_aligned(test, pool, PAGE_SIZE, PAGE_SIZE);
+	struct page *page = vmalloc_to_page(gone);
+	u8 *alias = page_address(page);
+
+	memset(gone, 1, PAGE_SIZE);
+	get_page(page);
+	retire(test, pool, gone);
+	KUNIT_EXPECT_EQ(test, pool->held, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, pool->resting, 0);
+	execmem_pool_end_holds(pool);
+	KUNIT_EXPECT_EQ(test, pool->held, PAGE_SIZE);
+	KUNIT_EXPECT_PTR_NE(test, take_aligned(test, pool, PAGE_SIZE, PAGE_SIZE),
+			    gone);
+	KUNIT_EXPECT_EQ(test, alias[0], 1);
+	KUNIT_EXPECT_EQ(test, alias[PAGE_SIZE - 1], 1);
+
+	put_page(page);
+	execmem_pool_end_holds(pool);
+	KUNIT_EXPECT_EQ(test, execmem_pool_check(pool), 0);
+	KUNIT_EXPECT_EQ(test, pool->held, 0);
+	KUNIT_EXPECT_EQ(test, pool->resting, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, alias[0], POISON_FREE);
+	end_rests(test, pool);
+	give(test, pool, keep);
+}
+
 struct kunit_case execmem_test_rest_cases[] = {
 	KUNIT_CASE(rest_of_text_traps),
 	KUNIT_CASE(rest_of_data_finds_write),
 	KUNIT_CASE(rest_of_sealed_data),
+	KUNIT_CASE(rest_of_referenced_page),
 	{}
 };

@@ -119,7 +119,10 @@ size_t execmem_free(void *ptr)
 	return execmem_pool_free(to_addr(ptr));
 }
 
-/* End the rests that have expired. Returns the time until the next one does. */
+/*
+ * End the rests that have expired, and the holds of what nobody refers to any
+ * more. Returns the time until this has to be done again.
+ */
 static unsigned long end_expired_rests(void)
 {
 	unsigned long delay = MAX_JIFFY_OFFSET;
@@ -129,6 +132,7 @@ static unsigned long end_expired_rests(void)
 
 		if (!pool)
 			continue;
+		execmem_pool_end_holds(pool);
 		execmem_pool_end_rests(pool, EXECMEM_REST_EXPIRED);
 		delay = min(delay, execmem_rest_delay(pool));
 	}
@@ -138,7 +142,10 @@ static unsigned long end_expired_rests(void)
 static void rest_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(rest_work, rest_worker);
 
-/* Queued when a chunk begins to rest. It queues itself until nothing rests. */
+/*
+ * Queued when a chunk begins to rest. It queues itself until nothing rests and
+ * nothing is held.
+ */
 static void rest_worker(struct work_struct *work)
 {
 	unsigned long delay = end_expired_rests();
@@ -175,13 +182,18 @@ bool execmem_exceeds(const void *ptr, size_t size, size_t *offset)
 	return size > area.size - *offset;
 }
 
-size_t execmem_chunk_align(enum execmem_type type)
+bool execmem_is_readonly(enum execmem_type type)
 {
 	struct execmem_pool *pool = execmem_pool_of(type);
 
-	if (!pool || !pool->shared || !(pool->range->flags & EXECMEM_READONLY))
-		return 0;
-	return execmem_unit(pool);
+	return pool && pool->shared && pool->range->flags & EXECMEM_READONLY;
+}
+
+size_t execmem_unit_size(enum execmem_type type)
+{
+	struct execmem_pool *pool = execmem_pool_of(type);
+
+	return pool ? execmem_unit(pool) : 0;
 }
 
 static bool execmem_on __initdata = true;

@@ -303,6 +303,40 @@ bool execmem_pages_poisoned(unsigned long start, size_t size)
 }
 
 /**
+ * execmem_pages_referenced - does somebody refer to pages in a range of addresses?
+ * @start: first address, in a block
+ * @size: size in bytes
+ *
+ * The block has one reference to each of its pages. All others belong to
+ * somebody who got the page from its owner, for example to a pipe or a socket,
+ * or to a page table of user space. If there are none, only a lookup by the
+ * address could make a new one, and the owner does not use its address any more.
+ * A page that is partly in the range counts, since it is not known to which part
+ * of it somebody refers.
+ *
+ * What memory failure refers to is left out: its pages are not used again in any
+ * case, see execmem_pages_poisoned().
+ *
+ * Context: Any. The block must not be unmapped concurrently. If the answer is
+ *	false, all accesses by those who dropped their references come before
+ *	writes of the caller.
+ * Return: true if somebody refers to one of the pages
+ */
+bool execmem_pages_referenced(unsigned long start, size_t size)
+{
+	for (unsigned long addr = start & PAGE_MASK; addr < start + size;
+	     addr += PAGE_SIZE) {
+		struct page *page = vmalloc_to_page((void *)addr);
+
+		if (page && page_ref_count(page) > 1 && !PageHWPoison(page))
+			return true;
+	}
+	/* Dropping a reference is a full barrier, too. */
+	smp_mb();
+	return false;
+}
+
+/**
  * execmem_block_find_page - find a page of a block by its number
  * @block: a block that is mapped
  * @from: address to start from

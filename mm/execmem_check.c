@@ -18,6 +18,7 @@
  * @nr_live: live chunks, so far
  * @nr_marked: live chunks that execmem_lookup() can find, so far
  * @nr_rests: chunks that rest, so far
+ * @nr_holds: chunks that are held, so far
  * @last_seen: the pool's last was seen, so far
  */
 struct execmem_check {
@@ -28,6 +29,7 @@ struct execmem_check {
 	unsigned long nr_live;
 	unsigned long nr_marked;
 	unsigned long nr_rests;
+	unsigned long nr_holds;
 	bool last_seen;
 };
 
@@ -85,6 +87,7 @@ static int check_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	check->used_in_block += used;
 	check->nr_chunks += !!used;
 	check->nr_rests += chunk->state == EXECMEM_RESTING;
+	check->nr_holds += chunk->state == EXECMEM_HELD;
 	if (execmem_is_live(chunk)) {
 		check->nr_live++;
 		check->nr_marked += execmem_is_marked(chunk);
@@ -138,22 +141,30 @@ static bool spare_is_sane(struct execmem_pool *pool, unsigned long empty)
 	return empty == 1 && !spare->used && execmem_can_be_spare(spare);
 }
 
-/* I12: the list has exactly the chunks that rest. */
-static bool rests_are_sane(struct execmem_pool *pool, struct execmem_check *check)
+/* Has a list of notes @nr chunks in @state, and @size bytes in them? */
+static bool notes_are_sane(struct list_head *notes, enum execmem_state state,
+			   unsigned long nr, size_t size)
 {
 	struct execmem_rest *rest;
-	unsigned long nr = 0;
-	size_t resting = 0;
 
-	list_for_each_entry(rest, &pool->rests, list) {
-		if (rest->chunk->state != EXECMEM_RESTING ||
-		    rest->chunk->rest != rest)
+	list_for_each_entry(rest, notes, list) {
+		if (rest->chunk->state != state || rest->chunk->rest != rest)
 			return false;
-		nr++;
-		resting += rest->chunk->size;
+		nr--;
+		size -= rest->chunk->size;
 	}
-	return nr == check->nr_rests && nr == pool->nr_rests &&
-		resting == pool->resting;
+	return !nr && !size;
+}
+
+/* I12: the lists have exactly the chunks that rest, and those that are held. */
+static bool rests_are_sane(struct execmem_pool *pool, struct execmem_check *check)
+{
+	return check->nr_rests == pool->nr_rests &&
+		check->nr_holds == pool->nr_holds &&
+		notes_are_sane(&pool->rests, EXECMEM_RESTING, pool->nr_rests,
+			       pool->resting) &&
+		notes_are_sane(&pool->holds, EXECMEM_HELD, pool->nr_holds,
+			       pool->held);
 }
 
 /* I5 to I7 for the blocks, after all chunks were checked */

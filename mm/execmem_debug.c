@@ -118,7 +118,18 @@ void execmem_debug_free_begin(struct execmem_chunk *chunk)
 }
 
 /**
- * execmem_debug_rest_verify - report that the end of a rest begins
+ * execmem_debug_rest_begin - report that a chunk rests that was held
+ * @chunk: the chunk, after it was overwritten
+ *
+ * Context: Process context.
+ */
+void execmem_debug_rest_begin(struct execmem_chunk *chunk)
+{
+	poison(chunk->block->pool, chunk->start, chunk->size);
+}
+
+/**
+ * execmem_debug_rest_verify - report that the end of a rest or hold begins
  * @chunk: the chunk; the allocator is going to read it and to overwrite it
  *
  * Context: Process context.

@@ -52,16 +52,43 @@ static void show_pool(struct seq_file *m, struct execmem_pool *pool)
 		   stats->allocs, stats->frees, stats->fills, stats->grown,
 		   stats->enlarged, stats->shrunk);
 	show_blocks(m, stats);
-	seq_printf(m, " failures %lu pred_flushes %lu", stats->failures,
-		   stats->pred_flushes);
+	seq_printf(m, " failures %lu pred_flushes %lu syncs %lu",
+		   stats->failures, stats->pred_flushes, stats->syncs);
 	seq_printf(m, " attr_changes %lu attr_refusals %lu attr_restores %lu",
 		   stats->attr_changes, stats->attr_refusals,
 		   stats->attr_restores);
-	seq_printf(m, " poisoned %lu", stats->poisoned);
-	seq_printf(m, " resting %zu chunks_resting %lu rests %lu rests_cut %lu rest_writes %lu\n",
+	seq_printf(m, " poisoned %lu leaked %lu", stats->poisoned,
+		   stats->leaked);
+	seq_printf(m, " resting %zu chunks_resting %lu rests %lu rests_cut %lu rest_writes %lu",
 		   pool->resting, pool->nr_rests, stats->rests,
 		   stats->rests_cut, stats->rest_writes);
+	seq_printf(m, " held %zu chunks_held %lu holds %lu\n", pool->held,
+		   pool->nr_holds, stats->holds);
 	spin_unlock(&pool->lock);
+}
+
+/*
+ * A merged type has no counters of its own: they would cost each allocation
+ * something. So add up its chunks. The pool's lock is not held in between, since
+ * there may be many.
+ */
+static void show_merged(struct seq_file *m, enum execmem_type type,
+			struct execmem_pool *pool)
+{
+	unsigned long addr = 0, nr = 0;
+	struct execmem_chunk chunk;
+	size_t used = 0;
+
+	while (execmem_pool_next(pool, addr, &chunk)) {
+		if (chunk.type == type) {
+			used += chunk.size;
+			nr++;
+		}
+		addr = chunk.start + chunk.size;
+		cond_resched();
+	}
+	seq_printf(m, "merged %s: %s used %zu chunks %lu\n",
+		   execmem_type_name(type), pool->name, used, nr);
 }
 
 static int stats_show(struct seq_file *m, void *unused)
@@ -69,13 +96,11 @@ static int stats_show(struct seq_file *m, void *unused)
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
 		struct execmem_pool *pool = execmem_own_pool(type);
 
-		/* A merged type is counted in the pool that it uses. */
+		/* The pool's line includes all types that are merged into it. */
 		if (pool)
 			show_pool(m, pool);
 		else if (execmem_pool_of(type))
-			seq_printf(m, "merged %s: %s\n",
-				   execmem_type_name(type),
-				   execmem_pool_of(type)->name);
+			show_merged(m, type, execmem_pool_of(type));
 	}
 	return 0;
 }
@@ -138,6 +163,7 @@ static const char * const state_names[] = {
 	[EXECMEM_OPEN]		= "open",
 	[EXECMEM_SEALED]	= "sealed",
 	[EXECMEM_DYING]		= "dying",
+	[EXECMEM_HELD]		= "held",
 	[EXECMEM_RESTING]	= "resting",
 };
 

@@ -97,6 +97,9 @@ enum execmem_reason {
  * @blocks: blocks added, by &enum execmem_reason
  * @failures: failed allocations
  * @pred_flushes: flushes of the branch predictors
+ * @leaked: bytes in blocks that could not be given back, and are in no other
+ *	number
+ * @syncs: synchronizations of all CPUs before programs got memory of modules
  * @attr_changes: changes of attributes by owners of chunks
  * @attr_refusals: changes of attributes that were refused
  * @attr_restores: frees of chunks or blocks that had to undo such changes
@@ -104,6 +107,7 @@ enum execmem_reason {
  * @rests: freed chunks that were put to rest
  * @rests_cut: rests that ended before they were due, see &enum execmem_rest_end
  * @rest_writes: chunks that were written to while they rested
+ * @holds: times that a chunk was held, since somebody referred to its pages
  *
  * Protected by the pool's lock.
  */
@@ -117,6 +121,8 @@ struct execmem_stats {
 	unsigned long blocks[EXECMEM_NR_REASONS];
 	unsigned long failures;
 	unsigned long pred_flushes;
+	unsigned long leaked;
+	unsigned long syncs;
 	unsigned long attr_changes;
 	unsigned long attr_refusals;
 	unsigned long attr_restores;
@@ -124,6 +130,7 @@ struct execmem_stats {
 	unsigned long rests;
 	unsigned long rests_cut;
 	unsigned long rest_writes;
+	unsigned long holds;
 };
 
 /* Blocks that are not as the type asks for, except small ones at the start */
@@ -170,6 +177,13 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @nr_rests: number of @rests
  * @resting: sum of the sizes of the chunks that rest, in bytes; part of @used.
  *	count_pages() reads it without @lock.
+ * @holds: notes of the chunks that are held
+ * @nr_holds: number of @holds
+ * @held: sum of the sizes of the chunks that are held, in bytes; part of @used
+ * @code_frees: how often memory that programs may get, and that had other code,
+ *	was given back. need_sync() reads it without @lock.
+ * @code_synced: @code_frees as it was before the latest synchronization of all
+ *	CPUs began; read in the same way
  * @nr_chunks: number of chunks that are not free
  * @reserved: sum of the sizes of @blocks in bytes. mm/execmem_grow.c reads it
  *	and @used without @lock, since outdated values only affect the size of
@@ -206,6 +220,11 @@ struct execmem_pool {
 	struct list_head rests;
 	unsigned long nr_rests;
 	size_t resting;
+	struct list_head holds;
+	unsigned long nr_holds;
+	size_t held;
+	unsigned long code_frees;
+	unsigned long code_synced;
 	unsigned long nr_chunks;
 	size_t reserved;
 	size_t reserved_base;
@@ -268,6 +287,8 @@ struct execmem_block {
  * @EXECMEM_OPEN: in use, can be filled. Live.
  * @EXECMEM_SEALED: in use, cannot be filled. Live.
  * @EXECMEM_DYING: freed by its user, but not overwritten yet
+ * @EXECMEM_HELD: freed by its user, but somebody refers to its pages. Only
+ *	executable memory was overwritten.
  * @EXECMEM_RESTING: freed by its user and overwritten, but not handed out yet
  */
 enum execmem_state {
@@ -275,6 +296,7 @@ enum execmem_state {
 	EXECMEM_OPEN,
 	EXECMEM_SEALED,
 	EXECMEM_DYING,
+	EXECMEM_HELD,
 	EXECMEM_RESTING,
 };
 
@@ -282,9 +304,11 @@ enum execmem_state {
 #define EXECMEM_OWNER_LEN	(64 - sizeof(unsigned long))
 
 /**
- * struct execmem_rest - note of a chunk that rests
- * @list: entry in the pool's list of rests; protected by the pool's lock
- * @chunk: the chunk; constant after the rest began
+ * struct execmem_rest - note of a chunk that rests or is held
+ * @list: entry in the pool's list of rests or holds; protected by the pool's
+ *	lock
+ * @chunk: the chunk; constant after the rest or hold began
+ * @freed: time when the chunk was freed, in jiffies; constant
  * @since: time when the rest began, in jiffies; constant after it began
  * @number: stats.rests of the pool when the rest began; constant after it began
  * @owner: name of the module that the chunk belonged to; constant
@@ -295,6 +319,7 @@ enum execmem_state {
 struct execmem_rest {
 	struct list_head list;
 	struct execmem_chunk *chunk;
+	unsigned long freed;
 	unsigned long since;
 	unsigned long number;
 	char owner[EXECMEM_OWNER_LEN];
@@ -312,6 +337,9 @@ struct execmem_rest {
 
 /* At most this much of a pool rests, or one chunk if that is larger. */
 #define EXECMEM_REST_BYTES	((size_t)SZ_2M)
+
+/* How often to find out whether somebody still refers to chunks that are held */
+#define EXECMEM_HOLD_TIME	(2 * HZ)
 
 /**
  * enum execmem_rest_end - which rests to end
@@ -339,7 +367,8 @@ enum execmem_rest_end {
  * @caller: return address of the caller; not valid while free
  * @fills: number of fills in progress. If the chunk is freed during a fill, the
  *	last fill completes the free.
- * @rest: note of the rest, if the chunk rests or is going to, or %NULL
+ * @rest: note of the rest, if the chunk rests, is held, or is going to rest, or
+ *	%NULL
  * @seq: latest sequence number of a free of any part of it, or of the mapping
  *	of its block; see flush_predictors()
  *
@@ -362,11 +391,11 @@ struct execmem_chunk {
 };
 
 /**
- * struct execmem_resting - the chunk at an address, if it rests
+ * struct execmem_resting - the chunk at an address, if it rests or is held
  * @owner: name of the module that it belonged to
  * @type: the type that was asked for
  * @offset: of the address from the start of the chunk
- * @age_ms: how long it has been resting, in milliseconds
+ * @age_ms: how long ago it was freed, in milliseconds
  */
 struct execmem_resting {
 	char owner[EXECMEM_OWNER_LEN];
@@ -463,6 +492,12 @@ static inline bool execmem_is_live(struct execmem_chunk *chunk)
 	return chunk->state == EXECMEM_OPEN || chunk->state == EXECMEM_SEALED;
 }
 
+/* BPF programs, trampolines and the like */
+static inline bool execmem_is_bpf(enum execmem_type type)
+{
+	return type == EXECMEM_BPF || type == EXECMEM_BPF_CLASSIC;
+}
+
 static inline size_t execmem_free_size(struct execmem_chunk *chunk)
 {
 	return chunk->state == EXECMEM_FREE ? chunk->size : 0;
@@ -543,6 +578,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
 int execmem_pool_seal(unsigned long addr);
 size_t execmem_pool_free(unsigned long addr);
 bool execmem_pool_retire(unsigned long addr, const char *owner);
+void execmem_pool_end_holds(struct execmem_pool *pool);
 bool execmem_pool_end_rests(struct execmem_pool *pool, enum execmem_rest_end which);
 bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting);
 size_t execmem_pool_drain(struct execmem_pool *pool);
@@ -606,6 +642,7 @@ int execmem_block_populate(struct execmem_block *block, size_t size,
 void execmem_block_unmap(struct execmem_block *block);
 bool execmem_block_is_huge(struct execmem_block *block);
 bool execmem_pages_poisoned(unsigned long start, size_t size);
+bool execmem_pages_referenced(unsigned long start, size_t size);
 unsigned long execmem_block_find_page(struct execmem_block *block,
 				      unsigned long from, unsigned long pfn,
 				      unsigned long nr);
@@ -619,6 +656,8 @@ unsigned long execmem_rest_damage(struct execmem_chunk *chunk);
 void execmem_rest_begin(struct execmem_chunk *chunk);
 struct execmem_chunk *execmem_rest_pick(struct execmem_pool *pool,
 					enum execmem_rest_end which);
+void execmem_hold_begin(struct execmem_chunk *chunk);
+struct execmem_chunk *execmem_hold_pick(struct execmem_pool *pool);
 unsigned long execmem_rest_delay(struct execmem_pool *pool);
 
 /* === mm/execmem_check.c: the invariants =================================== */
@@ -653,6 +692,7 @@ void execmem_debug_user_map(const struct execmem_chunk *first,
 			    const struct execmem_chunk *last);
 void execmem_debug_refusal(const struct execmem_chunk *first,
 			   const struct execmem_chunk *last);
+void execmem_debug_rest_begin(struct execmem_chunk *chunk);
 void execmem_debug_rest_verify(struct execmem_chunk *chunk);
 void execmem_debug_rest_end(struct execmem_chunk *chunk);
 

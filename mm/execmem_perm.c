@@ -131,7 +131,7 @@ static bool may_be_changed(struct execmem_chunk *chunk)
 	/* Set before the chunk was freed, if its owner changed anything. */
 	if (READ_ONCE(chunk->block->changed))
 		return true;
-	return chunk->type != EXECMEM_BPF && chunk->type != EXECMEM_BPF_CLASSIC;
+	return !execmem_is_bpf(chunk->type);
 }
 
 /* Returns 1 if something was restored, 0 if nothing had changed, or an error */

@@ -50,8 +50,9 @@
  *   This is undone before the chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
- * - I12: The rests of a pool are those of its resting chunks. The counters of
- *   the pool are their number and the sum of their sizes.
+ * - I12: The rests of a pool are those of its resting chunks, and its holds
+ *   those of its held chunks. The counters of the pool are their numbers and the
+ *   sums of their sizes.
  *
  * execmem_pool_check() verifies I1 to I7 and I10 to I12. It verifies I7 within
  * one pool only. The KUnit suite verifies I8 and I9.
@@ -86,6 +87,9 @@
  * - after a chunk was put to rest, for the oldest ones if too much memory rests,
  * - by a delayed work item, for those that have rested as long as they may,
  * - if memory or addresses are short, for all.
+ *
+ * If somebody refers to a page of the chunk when its rest would begin or end,
+ * the chunk is held instead, and rests when nobody does.
  *
  * Lock order:
  *
@@ -153,6 +157,20 @@ static struct execmem_block *new_block(struct execmem_pool *pool,
 	return block;
 }
 
+/* Report and count a block that cannot be given back, because of @err. */
+static void leak_block(struct execmem_block *block, int err)
+{
+	struct execmem_pool *pool = block->pool;
+
+	/* If memory failed, that was reported, and no code is at fault. */
+	if (err != -EHWPOISON)
+		execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
+			       block->size);
+	spin_lock(&pool->lock);
+	pool->stats.leaked += block->size;
+	spin_unlock(&pool->lock);
+}
+
 /* Give back blocks that were detached from their pools. */
 static void destroy_blocks(struct list_head *blocks)
 {
@@ -165,12 +183,10 @@ static void destroy_blocks(struct list_head *blocks)
 		/* After the unmap, others may use these addresses. */
 		execmem_block_withdraw(block);
 		err = execmem_restore_block(block);
-		if (!err)
+		if (err)
+			leak_block(block, err);
+		else
 			execmem_block_unmap(block);
-		/* If memory failed, that was reported, and no code is at fault. */
-		else if (err != -EHWPOISON)
-			execmem_report("cannot reset permissions of a block, %zu bytes leaked\n",
-				       block->size);
 		execmem_block_free(block);
 	}
 }
@@ -520,6 +536,64 @@ static bool flush_predictors(u64 seq)
 	return true;
 }
 
+/*
+ * When may a CPU execute code at an address that held other code? Code is
+ * written through another mapping, so a CPU may still execute what it fetched
+ * before the write, until it executes a serializing instruction.
+ *
+ * - Text of a module: after the loader has synchronized all CPUs, which it does
+ *   when all of the text is written, see module_text_entered().
+ * - A BPF program at an address that held another one, or only traps: at once. A
+ *   grace period passed before the other one was overwritten. JITs have always
+ *   relied on CPUs noticing such writes: with bpf_prog_pack, too, programs
+ *   follow one another in memory that only ever held programs and traps.
+ * - A BPF program at an address that held text of a module: after all CPUs were
+ *   synchronized since that text was overwritten by traps. After that, the
+ *   address is like one in a pack of programs.
+ *
+ * The last rule is for the allocator. It need not know which addresses held text
+ * of modules: one synchronization covers all that was given back before.
+ */
+static bool need_sync(struct execmem_pool *pool, enum execmem_type type,
+		      unsigned long frees)
+{
+	return unlikely(frees != READ_ONCE(pool->code_synced)) &&
+		execmem_is_bpf(type);
+}
+
+/*
+ * Synchronize all CPUs with the text of modules that was overwritten, if it is
+ * possible that the memory of a new chunk of @type held some.
+ */
+static void sync_with_frees(struct execmem_pool *pool, enum execmem_type type)
+{
+	/*
+	 * The lock was held after the memory of the chunk was given back. So
+	 * this free is counted here, and perhaps later ones.
+	 */
+	unsigned long frees = READ_ONCE(pool->code_frees);
+
+	if (!need_sync(pool, type, frees))
+		return;
+	pool->range->sync();
+
+	spin_lock(&pool->lock);
+	/* A synchronization that began later may be complete already. */
+	if ((long)(frees - pool->code_synced) > 0)
+		WRITE_ONCE(pool->code_synced, frees);
+	pool->stats.syncs++;
+	spin_unlock(&pool->lock);
+}
+
+/* Count that memory is given back that sync_with_frees() has to deal with. */
+static void count_code_free(struct execmem_pool *pool, enum execmem_type type)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (pool->range->sync && !execmem_is_bpf(type))
+		WRITE_ONCE(pool->code_frees, pool->code_frees + 1);
+}
+
 /* A size that neither address range has room for */
 static bool size_is_too_large(const struct execmem_range *range, size_t size)
 {
@@ -581,6 +655,7 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 		pool->stats.pred_flushes++;
 		spin_unlock(&pool->lock);
 	}
+	sync_with_frees(pool, type);
 	trace_execmem_alloc(type, chunk->start, size, caller, flushed);
 	execmem_debug_alloc(chunk, size);
 	check_if_debugging(pool);
@@ -708,6 +783,7 @@ static void give_back_chunk(struct execmem_pool *pool,
 	LIST_HEAD(unused);
 
 	spin_lock(&pool->lock);
+	count_code_free(pool, chunk->type);
 	chunk = execmem_chunk_free(pool, chunk);
 	/* This number is larger than those of the chunks that were merged. */
 	chunk->seq = atomic64_inc_return(&last_seq);
@@ -731,6 +807,30 @@ static void rest_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	check_if_debugging(pool);
 }
 
+/* Keep a chunk from being used again while somebody refers to its pages. */
+static void hold_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	spin_lock(&pool->lock);
+	execmem_hold_begin(chunk);
+	spin_unlock(&pool->lock);
+	check_if_debugging(pool);
+}
+
+/* Overwrite a dying chunk for its rest, or for its next user if it has no note. */
+static bool clear_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	if (!overwrite_chunk(pool, chunk))
+		return false;
+	if (chunk->rest)
+		execmem_rest_poison(chunk);
+	return true;
+}
+
+static bool is_referenced(struct execmem_chunk *chunk)
+{
+	return execmem_pages_referenced(chunk->start, chunk->size);
+}
+
 /*
  * Overwrite a dying chunk, and put it to rest or return it to the pool. No fill
  * is in progress, and no other task can find the chunk, so the pool's lock is
@@ -739,15 +839,19 @@ static void rest_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 static void reclaim_chunk(struct execmem_pool *pool,
 			  struct execmem_chunk *chunk)
 {
+	bool hold = chunk->rest && is_referenced(chunk);
+
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
 	execmem_debug_free_begin(chunk);
-	if (!overwrite_chunk(pool, chunk))
+	/* Whoever refers to data still reads it. Code has to trap in any case. */
+	if ((!hold || pool->range->flags & EXECMEM_EXEC) &&
+	    !clear_chunk(pool, chunk))
 		return;
-	if (chunk->rest)
-		execmem_rest_poison(chunk);
 	execmem_debug_free_end(chunk);
 
-	if (chunk->rest)
+	if (hold)
+		hold_chunk(pool, chunk);
+	else if (chunk->rest)
 		rest_chunk(pool, chunk);
 	else
 		give_back_chunk(pool, chunk);
@@ -789,7 +893,12 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len, bool seal
 	struct execmem_chunk *chunk = NULL;
 	int err = 0;
 
-	if (pool && !(seal && pool->range->seal))
+	if (pool && seal && pool->range->seal) {
+		execmem_report("%s is written in place and cannot be published\n",
+			       pool->name);
+		return -EINVAL;
+	}
+	if (pool)
 		chunk = pin_chunk(pool, addr, len);
 	if (!chunk) {
 		execmem_report("fill of %zu bytes is not inside one unsealed allocation\n",
@@ -915,12 +1024,58 @@ static void verify_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
 			    damage - chunk->start, chunk->size);
 }
 
+/* Let a chunk rest that was held, unless somebody still refers to its pages. */
+static void end_hold(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	if (is_referenced(chunk)) {
+		hold_chunk(pool, chunk);
+		return;
+	}
+	execmem_debug_rest_verify(chunk);
+	if (!clear_chunk(pool, chunk))
+		return;
+	execmem_debug_rest_begin(chunk);
+	rest_chunk(pool, chunk);
+}
+
+/**
+ * execmem_pool_end_holds - let chunks rest that nobody refers to any more
+ * @pool: the pool
+ *
+ * Context: Process context, may sleep. text_mutex must not be held, since the
+ *	chunks are overwritten.
+ */
+void execmem_pool_end_holds(struct execmem_pool *pool)
+{
+	struct execmem_chunk *chunk;
+	unsigned long nr;
+
+	might_sleep();
+	spin_lock(&pool->lock);
+	/* Those that have to stay come last again, so do not go on for ever. */
+	nr = pool->nr_holds;
+	spin_unlock(&pool->lock);
+	while (nr--) {
+		spin_lock(&pool->lock);
+		chunk = execmem_hold_pick(pool);
+		spin_unlock(&pool->lock);
+		/* Another task may be looking at the others. */
+		if (!chunk)
+			return;
+		end_hold(pool, chunk);
+	}
+}
+
 /*
  * Give back a chunk that was picked. Its contents are prepared for the next
  * owner again, since writable memory is poisoned.
  */
 static void end_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
 {
+	if (is_referenced(chunk)) {
+		hold_chunk(pool, chunk);
+		return;
+	}
 	execmem_debug_rest_verify(chunk);
 	verify_rest(pool, chunk);
 	if (!(pool->range->flags & EXECMEM_READONLY) &&
@@ -958,13 +1113,13 @@ bool execmem_pool_end_rests(struct execmem_pool *pool, enum execmem_rest_end whi
 }
 
 /**
- * execmem_pool_resting_at - find the resting chunk at an address
+ * execmem_pool_resting_at - find the resting or held chunk at an address
  * @addr: any address
  * @resting: filled in if there is one
  *
  * Context: Any, also during an oops, which may have happened under the pool's
  *	lock. Nothing is found while another task holds it.
- * Return: true if @addr is in a chunk that rests, else false
+ * Return: true if @addr is in a chunk that rests or is held, else false
  */
 bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting)
 {
@@ -975,12 +1130,13 @@ bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting
 	if (!pool || !spin_trylock(&pool->lock))
 		return false;
 	chunk = execmem_chunk_at(pool, addr);
-	rests = chunk && chunk->state == EXECMEM_RESTING;
+	rests = chunk && (chunk->state == EXECMEM_RESTING ||
+			  chunk->state == EXECMEM_HELD);
 	if (rests) {
 		strscpy(resting->owner, chunk->rest->owner, sizeof(resting->owner));
 		resting->type = chunk->type;
 		resting->offset = addr - chunk->start;
-		resting->age_ms = jiffies_to_msecs(jiffies - chunk->rest->since);
+		resting->age_ms = jiffies_to_msecs(jiffies - chunk->rest->freed);
 	}
 	spin_unlock(&pool->lock);
 	return rests;
@@ -1125,5 +1281,6 @@ void execmem_pool_init(struct execmem_pool *pool, const char *name,
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->blocks);
 	INIT_LIST_HEAD(&pool->rests);
+	INIT_LIST_HEAD(&pool->holds);
 	execmem_place_init(pool);
 }

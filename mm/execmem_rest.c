@@ -14,6 +14,14 @@
  * The functions here decide which rest ends. mm/execmem_pool.c ends it. Both
  * limits, the time and the number of later rests, grow in the order in which
  * rests begin. So only the oldest rest of a pool needs to be looked at.
+ *
+ * A module may also have given away references to its pages, for example to a
+ * pipe. If a module has pages of its own, these stay with who refers to them
+ * when the module is unloaded. A chunk stays as a whole: it is *held* until
+ * nobody refers to its pages, and rests only then. Data is not poisoned before,
+ * since it is still read. Held chunks are looked at every EXECMEM_HOLD_TIME. A
+ * hold has no limit, as in pages of its own it would have none, and it does not
+ * count for the limit of what rests. It does not end either if memory is short.
  */
 
 #include "execmem_internal.h"
@@ -26,10 +34,13 @@
  * @pool: the pool of the chunk
  * @owner: name of the module that it belongs to
  *
+ * Without the note, pages that somebody refers to would be handed out again.
+ * Nothing can be done about a failure when a module is unloaded, so this waits
+ * until there is memory for it.
+ *
  * Context: Process context, may sleep.
- * Return: the note for the rest. %NULL if the chunk need not rest, because it
- *	is unmapped when it is freed, or if there is no memory for the note. In
- *	that case memory is short, and no rest would last.
+ * Return: the note for the rest, or %NULL if the chunk need not rest, because it
+ *	is unmapped when it is freed
  */
 struct execmem_rest *execmem_rest_new(struct execmem_pool *pool,
 				      const char *owner)
@@ -38,9 +49,9 @@ struct execmem_rest *execmem_rest_new(struct execmem_pool *pool,
 
 	if (!pool->shared || pool->range->flags & EXECMEM_GUARD)
 		return NULL;
-	rest = kmalloc(sizeof(*rest), GFP_KERNEL | __GFP_NOWARN);
-	if (rest)
-		strscpy(rest->owner, owner, sizeof(rest->owner));
+	rest = kmalloc(sizeof(*rest), GFP_KERNEL | __GFP_NOFAIL);
+	strscpy(rest->owner, owner, sizeof(rest->owner));
+	rest->freed = jiffies;
 	return rest;
 }
 
@@ -160,12 +171,58 @@ struct execmem_chunk *execmem_rest_pick(struct execmem_pool *pool,
 }
 
 /**
- * execmem_rest_delay - time until the oldest rest of a pool expires
+ * execmem_hold_begin - hold a chunk until nobody refers to its pages
+ * @chunk: the chunk; its note is set
+ *
+ * Context: The pool's lock is held.
+ */
+void execmem_hold_begin(struct execmem_chunk *chunk)
+{
+	struct execmem_pool *pool = chunk->block->pool;
+
+	lockdep_assert_held(&pool->lock);
+
+	chunk->state = EXECMEM_HELD;
+	chunk->rest->chunk = chunk;
+	list_add_tail(&chunk->rest->list, &pool->holds);
+	pool->nr_holds++;
+	pool->held += chunk->size;
+	pool->stats.holds++;
+}
+
+/**
+ * execmem_hold_pick - take a held chunk out, to find out whether it has to stay
+ * @pool: the pool
+ *
+ * Takes the one that has not been looked at for the longest time. If it has to
+ * stay, execmem_hold_begin() makes it the last one.
+ *
+ * Context: The pool's lock is held.
+ * Return: the chunk, which no other task can find from now on, or %NULL
+ */
+struct execmem_chunk *execmem_hold_pick(struct execmem_pool *pool)
+{
+	struct execmem_rest *rest;
+
+	lockdep_assert_held(&pool->lock);
+
+	rest = list_first_entry_or_null(&pool->holds, struct execmem_rest, list);
+	if (!rest)
+		return NULL;
+	list_del(&rest->list);
+	pool->nr_holds--;
+	pool->held -= rest->chunk->size;
+	rest->chunk->state = EXECMEM_DYING;
+	return rest->chunk;
+}
+
+/**
+ * execmem_rest_delay - time until the rests and holds of a pool have to be seen to
  * @pool: the pool
  *
  * Context: Process context, takes the pool's lock.
- * Return: the time in jiffies, 0 if it has expired already, or
- *	MAX_JIFFY_OFFSET if nothing rests
+ * Return: the time in jiffies, 0 if a rest has expired already, or
+ *	MAX_JIFFY_OFFSET if nothing rests or is held
  */
 unsigned long execmem_rest_delay(struct execmem_pool *pool)
 {
@@ -178,6 +235,8 @@ unsigned long execmem_rest_delay(struct execmem_pool *pool)
 		delay = 0;
 	else if (rest)
 		delay = rest->since + EXECMEM_REST_MAX - jiffies;
+	if (pool->nr_holds)
+		delay = min_t(unsigned long, delay, EXECMEM_HOLD_TIME);
 	spin_unlock(&pool->lock);
 	return delay;
 }

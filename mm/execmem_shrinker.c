@@ -22,7 +22,8 @@ static void drain_pools(struct work_struct *work)
 
 		if (!pool)
 			continue;
-		/* First, since the block of a chunk that rested may be empty. */
+		/* In this order, since the block of the chunk may be empty then. */
+		execmem_pool_end_holds(pool);
 		execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
 		execmem_pool_drain(pool);
 	}

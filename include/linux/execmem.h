@@ -138,6 +138,11 @@ enum execmem_range_flags {
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
+ * @sync: let all CPUs forget instructions that they have fetched, for a type that
+ *	both modules and BPF programs use. Called before a program is placed where
+ *	text of a module may have been. Modules synchronize all CPUs themselves
+ *	before they are executed. Interrupts are enabled, text_mutex may be held.
+ *	%NULL if no CPU can execute what it fetched before a change.
  * @restore: give the pages of @len bytes at @start, and their aliases, the
  *	permissions that pages of a shared type with @flags have, whatever the
  *	page table says, and flush TLBs if it said something else. May sleep.
@@ -158,6 +163,7 @@ struct execmem_range {
 	int		(*invalidate)(void *dst, size_t len);
 	int		(*seal)(void *start, size_t len);
 	void		(*trap)(void *dst, size_t len);
+	void		(*sync)(void);
 	int		(*restore)(void *start, size_t len,
 				   enum execmem_range_flags flags);
 };
@@ -360,9 +366,11 @@ size_t execmem_free(void *ptr);
  * somebody writes to it, this is reported when the rest ends. Rests end early
  * if much memory is retired, and if memory or addresses are short.
  *
- * Memory does not rest if there is no memory for a note of it, if a fill of it is
- * in progress, or with execmem=guard. Memory that was never reachable need not
- * rest: use execmem_free().
+ * If somebody refers to a page of the memory, it is held until nobody does, and
+ * rests only then. Data that is held keeps its contents.
+ *
+ * Memory does not rest if a fill of it is in progress, or with execmem=guard.
+ * Memory that was never reachable need not rest: use execmem_free().
  *
  * Context: As execmem_free(), but memory is allocated.
  */
@@ -398,16 +406,26 @@ struct execmem_area {
 bool execmem_lookup(unsigned long addr, struct execmem_area *area);
 
 /**
- * execmem_chunk_align - alignment of a type that is shared and read-only
+ * execmem_is_readonly - is memory of a type read-only from the start?
  * @type: a valid type
  *
- * For callers that rely on memory having its final permissions.
+ * If so, the type is shared, all of its memory has its final permissions, and
+ * only execmem_fill() and execmem_publish() can write to it.
  *
  * Context: Any, after execmem_arch_setup().
- * Return: the alignment in bytes, or 0 if the type is not shared or not
- *	read-only
+ * Return: true if it is read-only, else false
  */
-size_t execmem_chunk_align(enum execmem_type type);
+bool execmem_is_readonly(enum execmem_type type);
+
+/**
+ * execmem_unit_size - what sizes of allocations are rounded up to
+ * @type: a valid type
+ *
+ * Context: Any, after execmem_arch_setup().
+ * Return: the size in bytes, a power of two; 0 if the architecture's table is
+ *	invalid
+ */
+size_t execmem_unit_size(enum execmem_type type);
 
 /**
  * execmem_is_shared - do allocations of a type share blocks?

@@ -27,7 +27,7 @@
 enum value {
 	RESERVED, USED, LARGEST_FREE, CHUNKS, BLOCKS_HUGE, BLOCKS_BASE, SPARE,
 	GROWN, FALLBACKS, NOT_HUGE, NO_ROOM, SPLIT, SMALL_START, FAILURES,
-	RESTING, CHUNKS_RESTING, REST_WRITES, NR_VALUES
+	RESTING, CHUNKS_RESTING, REST_WRITES, HELD, CHUNKS_HELD, NR_VALUES
 };
 
 static const char * const keys[NR_VALUES] = {
@@ -48,6 +48,8 @@ static const char * const keys[NR_VALUES] = {
 	[RESTING]	= "resting",
 	[CHUNKS_RESTING] = "chunks_resting",
 	[REST_WRITES]	= "rest_writes",
+	[HELD]		= "held",
+	[CHUNKS_HELD]	= "chunks_held",
 };
 
 struct pool {
@@ -214,6 +216,16 @@ static void print_rests(struct pool *pool)
 	       value[CHUNKS_RESTING], value[REST_WRITES]);
 }
 
+/* Print how much memory is kept since somebody refers to its pages. */
+static void print_held(struct pool *pool)
+{
+	if (!pool->value[HELD])
+		return;
+	printf("  held by references to pages: ");
+	print_size(pool->value[HELD], 1);
+	printf(" in %llu chunks\n", pool->value[CHUNKS_HELD]);
+}
+
 /* A type that never had memory and never failed is not shown without -a. */
 static bool is_idle(struct pool *pool)
 {
@@ -241,6 +253,7 @@ static void show_types(struct pool *total)
 		print_row(&pool);
 		print_small_blocks(&pool);
 		print_rests(&pool);
+		print_held(&pool);
 	}
 	fclose(file);
 	if (!any)

@@ -294,6 +294,7 @@ static struct execmem_range __init shared(const struct execmem_range *pages,
 	range.invalidate = flags & EXECMEM_READONLY ? invalidate_text :
 						      leave_data;
 	range.trap = flags & EXECMEM_EXEC ? trap_text : NULL;
+	range.sync = flags & EXECMEM_EXEC ? text_poke_sync : NULL;
 	range.restore = restore_pages;
 	return range;
 }

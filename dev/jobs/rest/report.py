@@ -34,6 +34,15 @@ def check_write(tap, out, label):
     tap.at_least("write: loads of other modules before", lambda: loads(out, label), LOADS)
 
 
+def check_hold(tap, out, label):
+    k = out.kernel(label)
+    held = lambda tag: k.at(tag).pools["module_data"]["held"]
+    tap.equal("hold: the page still has what its module wrote", lambda: k.at("held").text("page").strip(), "own page")
+    tap.at_least("hold: bytes that are held", lambda: held("held"), 4096)
+    tap.equal("hold: nothing is held when the reference is gone", lambda: held("dropped"), 0)
+    tap.equal("hold: nothing rests then", lambda: k.at("dropped").pools["module_data"]["resting"], 0)
+
+
 def check_bounds(tap, out, label):
     k = out.kernel(label)
     total = lambda tag, name: sum(p[name] for p in k.at(tag).pools.values())
@@ -47,7 +56,7 @@ def check_bounds(tap, out, label):
     tap.equal("bounds: bytes used as before", lambda: total("after", "used"), lambda: total("before", "used"))
 
 
-CHECKS = {"write": check_write, "bounds": check_bounds}
+CHECKS = {"write": check_write, "hold": check_hold, "bounds": check_bounds}
 
 
 def report(tap, out, *labels):

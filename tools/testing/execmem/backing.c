@@ -247,6 +247,13 @@ bool execmem_pages_poisoned(unsigned long start, size_t size)
 	return shim.poisoned - start < size;
 }
 
+bool execmem_pages_referenced(unsigned long start, size_t size)
+{
+	no_lock_held();
+	return PAGE_ALIGN(start + size) > shim.referenced &&
+		(start & ~(PAGE_SIZE - 1)) <= shim.referenced;
+}
+
 /* Page frame numbers are addresses here. */
 unsigned long execmem_block_find_page(struct execmem_block *block,
 				      unsigned long from, unsigned long pfn,
@@ -314,6 +321,13 @@ void hook_flush(void)
 	run_once(&shim.in_flush);
 }
 
+void hook_sync(void)
+{
+	no_lock_held();
+	shim.syncs++;
+	run_once(&shim.in_sync);
+}
+
 /* There are no KASAN and no kmemleak in user space. */
 void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 {
@@ -349,6 +363,11 @@ void execmem_debug_poisoned(unsigned long start, size_t size)
 {
 	no_lock_held();
 	EXPECT(execmem_pages_poisoned(start, size));
+}
+
+void execmem_debug_rest_begin(struct execmem_chunk *chunk)
+{
+	no_lock_held();
 }
 
 void execmem_debug_rest_verify(struct execmem_chunk *chunk)

@@ -22,5 +22,6 @@ int hook_seal(void *start, size_t len);
 int hook_restore(void *start, size_t len, enum execmem_range_flags flags);
 void hook_trap(void *dst, size_t len);
 void hook_flush(void);
+void hook_sync(void);
 
 #endif /* _EXECMEM_TEST_BACKING_H */

@@ -782,7 +782,7 @@ static void forget_chunk(struct model_chunk *chunk)
 static bool will_rest(struct model_pool *mpool)
 {
 	return mpool->pool->shared && !is_guarded(mpool->pool) &&
-		!fails_next(&shim.alloc) && !fails_next(&shim.invalidate);
+		!fails_next(&shim.invalidate);
 }
 
 static void add_rest(struct model_pool *mpool, struct model_chunk *chunk)

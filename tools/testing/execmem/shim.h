@@ -62,6 +62,7 @@ struct delayed_work;
  * @in_fill: called once, in the middle of the next fill
  * @in_invalidate: called once, in the middle of the next invalidation
  * @in_flush: called once, in the middle of the next predictor flush
+ * @in_sync: called once, in the middle of the next synchronization of CPUs
  * @in_lookup: called once, in the middle of the next lookup
  * @before_mutex: called once, before the next mutex is taken
  * @in_populate: called once, in the middle of the next attempt to map memory
@@ -71,6 +72,7 @@ struct delayed_work;
  * @attributes_differ: the restore hook finds something to restore
  * @split: huge pages were split
  * @poisoned: an address at which memory failed; 0 if there is none
+ * @referenced: an address of a page that somebody refers to; 0 if there is none
  * @in_interrupt: value of in_interrupt()
  * @nohugevmalloc: the boot parameter of this name was given
  * @ram: memory of the machine in bytes
@@ -88,6 +90,7 @@ struct delayed_work;
  * @refused: sizes of the chunks that were reported last; 0 if there was none
  * @visits: number of tree nodes that were visited
  * @flushes: number of predictor flushes
+ * @syncs: number of synchronizations of all CPUs
  * @now: the time in jiffies
  * @spares_kept: number of calls of execmem_spare_kept()
  * @work: the delayed work item of the allocator, %NULL if it was never queued
@@ -104,6 +107,7 @@ struct shim {
 	void (*in_fill)(void);
 	void (*in_invalidate)(void);
 	void (*in_flush)(void);
+	void (*in_sync)(void);
 	void (*in_lookup)(void);
 	void (*before_mutex)(void);
 	void (*in_populate)(void);
@@ -113,6 +117,7 @@ struct shim {
 	bool attributes_differ;
 	bool split;
 	unsigned long poisoned;
+	unsigned long referenced;
 	bool in_interrupt;
 	bool nohugevmalloc;
 	unsigned long ram;
@@ -128,6 +133,7 @@ struct shim {
 	size_t refused[2];
 	unsigned long visits;
 	unsigned long flushes;
+	unsigned long syncs;
 	unsigned long now;
 	unsigned long spares_kept;
 	struct delayed_work *work;

@@ -436,6 +436,7 @@ static void test_seal_hook(void)
 	/* Publishing does not change permissions. */
 	EXPECT(execmem_publish((void *)a, "", 1) == -EINVAL);
 	EXPECT(take_reports() == 1);
+	EXPECT(strstr(shim.report, "cannot be published"));
 	EXPECT(!execmem_pool_check(pool));
 	release(a);
 	release(b);

@@ -122,7 +122,7 @@ static void test_boot_huge_only_without_huge(void)
 	arch_table = huge_only_table();
 	EXPECT(kernel_boot());
 	EXPECT(!execmem_is_shared(EXECMEM_MODULE_TEXT));
-	EXPECT(!execmem_chunk_align(EXECMEM_MODULE_TEXT));
+	EXPECT(!execmem_is_readonly(EXECMEM_MODULE_TEXT));
 	EXPECT(execmem_is_shared(EXECMEM_BPF));
 	EXPECT(execmem_pool_of(EXECMEM_BPF)->type == EXECMEM_BPF);
 	EXPECT(execmem_pool_of(EXECMEM_BPF_CLASSIC) ==

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Predictor flushes: exactly as many as necessary.
+ * Predictor flushes and synchronization of CPUs: exactly as many as necessary.
  *
  * EXECMEM_BPF_CLASSIC requires flushes and is merged into EXECMEM_BPF.
  * EXECMEM_KPROBES is merged into EXECMEM_MODULE_TEXT.
@@ -294,6 +294,153 @@ static void test_flush_during_flush(void)
 	release(nested);
 }
 
+/* === Synchronization of CPUs ============================================== */
+
+/* As on x86: programs are in the pool of module text. */
+static struct execmem_pool *start_merged(void)
+{
+	static struct execmem_info info;
+	struct execmem_range *r = info.ranges;
+
+	info = (struct execmem_info) {};
+	r[EXECMEM_MODULE_TEXT] = shared_range(0, SZ_4M, SZ_64K);
+	r[EXECMEM_MODULE_TEXT].sync = hook_sync;
+	r[EXECMEM_BPF].flags = EXECMEM_MERGE;
+	r[EXECMEM_BPF].mapto = EXECMEM_MODULE_TEXT;
+	arch_table = &info;
+	EXPECT(kernel_boot());
+	return execmem_pool_of(EXECMEM_BPF);
+}
+
+/* Allocate, and return how often all CPUs are synchronized for it. */
+static unsigned long syncs_for(enum execmem_type type, size_t size,
+			       unsigned long *addr)
+{
+	unsigned long before = shim.syncs;
+
+	*addr = alloc_of(type, size);
+	EXPECT(*addr);
+	return shim.syncs - before;
+}
+
+/*
+ * Reproducer: a program got the place of module text, and a CPU might have
+ * executed what it had fetched of that text.
+ */
+static void test_sync_after_module_text(void)
+{
+	struct execmem_pool *pool = start_merged();
+	unsigned long keep, text, a, b;
+
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	release(text);
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &a) == 1);
+	EXPECT(a == text && pool->stats.syncs == 1);
+	/* All CPUs are synchronized with what was freed until then. */
+	EXPECT(!syncs_for(EXECMEM_BPF_CLASSIC, 64, &b));
+	release(a);
+	release(b);
+	EXPECT(!syncs_for(EXECMEM_BPF, 128, &a));
+	release(a);
+	text = alloc_of(EXECMEM_MODULE_INIT_TEXT, 64);
+	release(text);
+	EXPECT(syncs_for(EXECMEM_BPF_CLASSIC, 64, &a) == 1);
+	EXPECT(pool->stats.syncs == 2);
+	release(a);
+	release(keep);
+}
+
+/* The module loader does so itself, before the text is executed. */
+static void test_no_sync_for_module_text(void)
+{
+	unsigned long keep, text;
+
+	start_merged();
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	release(text);
+	EXPECT(!syncs_for(EXECMEM_MODULE_TEXT, 64, &text));
+	release(text);
+	release(keep);
+}
+
+/* Nobody gets memory that rests. */
+static void test_no_sync_while_text_rests(void)
+{
+	struct execmem_pool *pool = start_merged();
+	unsigned long keep, text, a, b;
+
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	execmem_retire((void *)text, "module");
+	EXPECT(!syncs_for(EXECMEM_BPF, 64, &a));
+	execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &b) == 1);
+	EXPECT(b == text);
+	release(a);
+	release(b);
+	release(keep);
+}
+
+/* The synchronization does not cover text that is freed during it. */
+static void test_sync_does_not_cover_later_free(void)
+{
+	unsigned long keep, text, a, b;
+
+	start_merged();
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	late = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	release(text);
+	shim.in_sync = free_late;
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &a) == 1);
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &b) == 1);
+	EXPECT(b == late);
+	release(a);
+	release(b);
+	release(keep);
+}
+
+/* A second allocation must not rely on a synchronization that is not complete. */
+static void sync_again(void)
+{
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &nested) == 1);
+}
+
+static void test_sync_during_sync(void)
+{
+	unsigned long keep, text, a, b;
+
+	start_merged();
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	release(text);
+	shim.in_sync = sync_again;
+	EXPECT(syncs_for(EXECMEM_BPF, 64, &a) == 2);
+	EXPECT(!syncs_for(EXECMEM_BPF, 64, &b));
+	release(a);
+	release(b);
+	release(nested);
+	release(keep);
+}
+
+/* Without the hook, for example where programs have blocks of their own */
+static void test_no_sync_without_hook(void)
+{
+	unsigned long keep, text, a;
+
+	start_merged();
+	arch_table->ranges[EXECMEM_MODULE_TEXT].sync = NULL;
+	EXPECT(kernel_boot());
+	keep = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	text = alloc_of(EXECMEM_MODULE_TEXT, 64);
+	release(text);
+	EXPECT(!syncs_for(EXECMEM_BPF, 64, &a));
+	release(a);
+	release(keep);
+}
+
 void run_flush_tests(void)
 {
 	RUN(flush_for_freed_code);
@@ -309,4 +456,10 @@ void run_flush_tests(void)
 	RUN(no_flush_for_free_elsewhere);
 	RUN(no_flush_for_other_types);
 	RUN(no_flush_when_disabled);
+	RUN(sync_after_module_text);
+	RUN(no_sync_for_module_text);
+	RUN(no_sync_while_text_rests);
+	RUN(sync_does_not_cover_later_free);
+	RUN(sync_during_sync);
+	RUN(no_sync_without_hook);
 }

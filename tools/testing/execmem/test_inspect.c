@@ -204,15 +204,19 @@ static void test_map_goes_by_address(void)
 	release(d);
 }
 
-static void test_chunk_align(void)
+static void test_types_are_described(void)
 {
-	EXPECT(!execmem_chunk_align(EXECMEM_BPF));
+	EXPECT(!execmem_is_readonly(EXECMEM_BPF));
+	EXPECT(!execmem_unit_size(EXECMEM_BPF));
 	start();
-	EXPECT(execmem_chunk_align(EXECMEM_BPF) == 64);
-	EXPECT(execmem_chunk_align(EXECMEM_BPF_CLASSIC) == 64);
+	EXPECT(execmem_is_readonly(EXECMEM_BPF));
+	EXPECT(execmem_is_readonly(EXECMEM_BPF_CLASSIC));
+	EXPECT(execmem_unit_size(EXECMEM_BPF_CLASSIC) == 64);
 	/* The caller can write to these. */
-	EXPECT(!execmem_chunk_align(EXECMEM_FTRACE));
-	EXPECT(!execmem_chunk_align(EXECMEM_MODULE_DATA));
+	EXPECT(!execmem_is_readonly(EXECMEM_FTRACE));
+	EXPECT(execmem_unit_size(EXECMEM_FTRACE) == 256);
+	EXPECT(!execmem_is_readonly(EXECMEM_MODULE_DATA));
+	EXPECT(execmem_unit_size(EXECMEM_MODULE_DATA) == PAGE_SIZE);
 }
 
 static void test_type_names(void)
@@ -238,6 +242,6 @@ void run_inspect_tests(void)
 	RUN(map_of_full_block);
 	RUN(map_of_small_block);
 	RUN(map_goes_by_address);
-	RUN(chunk_align);
+	RUN(types_are_described);
 	RUN(type_names);
 }

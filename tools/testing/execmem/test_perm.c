@@ -203,6 +203,7 @@ static void test_fault_in_restore_of_block(void)
 	execmem_free((void *)a);
 	EXPECT(take_reports() == 1);
 	EXPECT(!shim.unmaps && !pool->nr_blocks);
+	EXPECT(pool->stats.leaked == BLOCK);
 	shim.leaked_pages = BLOCK / PAGE_SIZE;
 }
 
@@ -239,6 +240,7 @@ static void test_failed_block_is_contained(void)
 	release(a);
 	EXPECT(pool->stats.poisoned == 1 && !pool->nr_blocks);
 	EXPECT(!shim.unmaps && !shim.reports);
+	EXPECT(pool->stats.leaked == BLOCK);
 	shim.leaked_pages = BLOCK / PAGE_SIZE;
 }
 

@@ -339,6 +339,195 @@ static void recover(unsigned long addr)
 	release(addr);
 }
 
+/* === What somebody refers to ============================================== */
+
+/* A pool of writable data, which is poisoned when it rests */
+static struct execmem_pool *start_data(void)
+{
+	start();
+	return execmem_pool_of(EXECMEM_FTRACE);
+}
+
+/* Is @addr held, and what was written there still there? */
+static bool is_held(unsigned long addr)
+{
+	return rests(addr) && *(char *)addr == 0x11;
+}
+
+/* Allocate data, and let somebody refer to the page at @offset in it. */
+static unsigned long referenced_data(size_t size, size_t offset)
+{
+	unsigned long addr = alloc_of(EXECMEM_FTRACE, size);
+
+	memset((void *)addr, 0x11, size);
+	shim.referenced = addr + offset;
+	return addr;
+}
+
+/*
+ * Reproducer: a pipe had a page of a module's buffer, the module was unloaded,
+ * and the pipe yielded the data of the next module.
+ */
+static void test_hold_until_nobody_refers(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long gone = referenced_data(3 * PAGE_SIZE, PAGE_SIZE);
+	unsigned long next;
+
+	execmem_retire((void *)gone, OWNER);
+	EXPECT(!execmem_pool_check(data));
+	EXPECT(is_held(gone) && backing_is(gone, 3 * PAGE_SIZE, 0x11));
+	EXPECT(data->held == 3 * PAGE_SIZE && data->nr_holds == 1);
+	EXPECT(!data->resting && !data->stats.rests);
+	pass_time(10 * EXECMEM_REST_MAX);
+	next = alloc_of(EXECMEM_FTRACE, 3 * PAGE_SIZE);
+	EXPECT(next != gone && is_held(gone));
+
+	shim.referenced = 0;
+	pass_time(EXECMEM_HOLD_TIME);
+	EXPECT(!data->held && data->resting == 3 * PAGE_SIZE);
+	EXPECT(backing_is(gone, 3 * PAGE_SIZE, POISON_FREE));
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(!data->resting && data->stats.rests == 1);
+	EXPECT(data->stats.holds >= 1 && !data->stats.rest_writes);
+	EXPECT(!shim.work->pending);
+	release(next);
+	EXPECT(!data->nr_blocks);
+}
+
+/* A page of which the chunk has only the first or the last bytes */
+static void test_hold_of_shared_page(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long first = alloc_of(EXECMEM_FTRACE, 256);
+	unsigned long gone = referenced_data(PAGE_SIZE, 0);
+	unsigned long last = alloc_of(EXECMEM_FTRACE, 256);
+
+	/* The page after it is nothing to it. */
+	EXPECT(gone == first + 256);
+	shim.referenced = first + 2 * PAGE_SIZE;
+	execmem_retire((void *)gone, OWNER);
+	EXPECT(!data->held && data->resting == PAGE_SIZE);
+	end_all(data);
+
+	EXPECT(referenced_data(PAGE_SIZE, 0) == gone);
+	shim.referenced = first;
+	execmem_retire((void *)gone, OWNER);
+	EXPECT(data->held == PAGE_SIZE);
+	shim.referenced = first + PAGE_SIZE;
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(data->held == PAGE_SIZE && is_held(gone));
+	shim.referenced = 0;
+	pass_time(EXECMEM_HOLD_TIME);
+	end_all(data);
+	release(first);
+	release(last);
+}
+
+/* Neither a want of memory nor what rests beside it ends a hold. */
+static void test_hold_stays_if_memory_is_short(void)
+{
+	unsigned long gone, small;
+
+	start();
+	gone = alloc_text(EXECMEM_REST_BYTES);
+	small = alloc_text(64);
+	shim.referenced = gone + PAGE_SIZE;
+	retire(gone);
+	retire(small);
+	EXPECT(pool->held == EXECMEM_REST_BYTES && rests(small));
+	EXPECT(!pool->stats.rests_cut);
+	EXPECT(!alloc_text(SZ_4M - SZ_1M));
+	EXPECT(pool->stats.rests_cut == 1 && !owner_of(small));
+	EXPECT(rests(gone));
+	/* As the shrinker does */
+	execmem_pool_end_holds(pool);
+	end_all(pool);
+	EXPECT(rests(gone) && pool->held == EXECMEM_REST_BYTES);
+	shim.referenced = 0;
+	execmem_pool_end_holds(pool);
+	EXPECT(rests(gone) && !pool->held);
+	end_all(pool);
+	EXPECT(!pool->nr_blocks);
+}
+
+/* Somebody found the page by its address while it rested. */
+static void test_hold_after_rest(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long gone = alloc_of(EXECMEM_FTRACE, PAGE_SIZE);
+
+	execmem_retire((void *)gone, OWNER);
+	shim.referenced = gone;
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(data->held == PAGE_SIZE && !data->resting && rests(gone));
+	/* What is written then is not a mistake of the module. */
+	*(char *)gone = 0x42;
+	shim.referenced = 0;
+	pass_time(EXECMEM_HOLD_TIME);
+	EXPECT(data->resting == PAGE_SIZE);
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(!data->used && !data->stats.rest_writes);
+}
+
+/* Its place is kept, but it traps at once. */
+static void test_hold_of_text_traps(void)
+{
+	char code[64] = "code";
+	unsigned long gone;
+
+	start();
+	gone = alloc_text(PAGE_SIZE);
+	EXPECT(!execmem_fill((void *)gone, code, sizeof(code)));
+	shim.referenced = gone;
+	retire(gone);
+	EXPECT(pool->held == PAGE_SIZE && rests(gone));
+	EXPECT(backing_is(gone, PAGE_SIZE, TRAP_BYTE));
+	shim.referenced = 0;
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(pool->resting == PAGE_SIZE);
+	end_all(pool);
+}
+
+/* One of two holds ends. */
+static void test_hold_of_two(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long a = referenced_data(PAGE_SIZE, 0);
+	unsigned long keep = alloc_of(EXECMEM_FTRACE, PAGE_SIZE), b;
+
+	execmem_retire((void *)a, OWNER);
+	b = referenced_data(PAGE_SIZE, 0);
+	execmem_retire((void *)b, OWNER);
+	EXPECT(data->nr_holds == 2 && data->held == 2 * PAGE_SIZE);
+	execmem_pool_end_holds(data);
+	EXPECT(data->nr_holds == 1 && data->held == PAGE_SIZE);
+	EXPECT(is_held(b) && data->resting == PAGE_SIZE);
+	end_all(data);
+	EXPECT(!owner_of(a) && is_held(b));
+	shim.referenced = 0;
+	execmem_pool_end_holds(data);
+	end_all(data);
+	release(keep);
+}
+
+/* The hook fails when nobody refers to it any more. */
+static void test_hold_ends_with_leak(void)
+{
+	unsigned long gone;
+
+	start();
+	gone = alloc_text(64);
+	shim.referenced = gone;
+	retire(gone);
+	shim.referenced = 0;
+	shim.invalidate.at = shim.invalidate.calls + 1;
+	pass_time(EXECMEM_REST_MAX);
+	EXPECT(take_reports() == 1);
+	EXPECT(!pool->held && !pool->resting && !owner_of(gone));
+	recover(gone);
+}
+
 static unsigned long late;
 
 static void retire_late(void)
@@ -360,15 +549,18 @@ static void test_no_rest_during_fill(void)
 	EXPECT(!pool->used && !pool->nr_rests && !pool->stats.rests);
 }
 
-static void test_no_rest_without_note(void)
+/* What is referred to must not be handed out, however short memory is. */
+static void test_rest_without_memory(void)
 {
 	unsigned long gone;
 
 	start();
 	gone = alloc_text(64);
 	shim.alloc.at = shim.alloc.calls + 1;
+	shim.alloc.from_then_on = true;
 	retire(gone);
-	EXPECT(shim.alloc.hits == 1 && !pool->used);
+	EXPECT(rests(gone) && !shim.alloc.hits);
+	end_all(pool);
 }
 
 /* Memory that is unmapped when it is freed */
@@ -471,7 +663,14 @@ void run_rest_tests(void)
 	RUN(rest_of_long_name);
 	RUN(rest_ends_with_leak);
 	RUN(no_rest_during_fill);
-	RUN(no_rest_without_note);
+	RUN(rest_without_memory);
+	RUN(hold_until_nobody_refers);
+	RUN(hold_of_shared_page);
+	RUN(hold_stays_if_memory_is_short);
+	RUN(hold_after_rest);
+	RUN(hold_of_text_traps);
+	RUN(hold_of_two);
+	RUN(hold_ends_with_leak);
 	RUN(no_rest_of_own_pages);
 	RUN(no_rest_with_guard);
 	RUN(no_rest_of_what_cannot_trap);

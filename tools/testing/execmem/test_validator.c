@@ -233,6 +233,26 @@ static void test_validator_sees_wrong_rests(void)
 	release(addrs[4]);
 }
 
+/* The same for chunks that are held */
+static void test_validator_sees_wrong_holds(void)
+{
+	struct execmem_chunk *chunk;
+
+	start();
+	shim.referenced = addrs[2];
+	execmem_retire((void *)addrs[2], "leaver");
+	chunk = nth_chunk(2);
+	DAMAGE(pool->nr_holds, 0, 12);
+	DAMAGE(pool->held, 0, 12);
+	DAMAGE(chunk->state, EXECMEM_RESTING, 12);
+	DAMAGE(chunk->rest, NULL, 12);
+	shim.referenced = 0;
+	execmem_pool_end_holds(pool);
+	execmem_pool_end_rests(pool, EXECMEM_REST_ALL);
+	release(addrs[0]);
+	release(addrs[4]);
+}
+
 void run_validator_tests(void)
 {
 	RUN(validator_sees_gap);
@@ -247,6 +267,7 @@ void run_validator_tests(void)
 	RUN(validator_sees_wrong_spare);
 	RUN(validator_sees_wrong_marks);
 	RUN(validator_sees_wrong_rests);
+	RUN(validator_sees_wrong_holds);
 	RUN(validator_sees_foreign_block);
 	RUN(validator_sees_lost_block);
 }
