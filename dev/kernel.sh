@@ -5,6 +5,7 @@
 #   x86-base arm64-base    without it, source in build/linux-base
 #   x86-debug              with the series and the heavy checkers
 #   x86-clang              with the series and kCFI, modules signed and compressed
+#   x86-no-modules         with the series and without loadable modules
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
 # The objects are in build/VARIANT.  Without a target, the image and the modules are
@@ -15,7 +16,7 @@
 variant() {
 	make_args=()
 	case $1 in
-	x86|x86-base|x86-debug|x86-modules*)
+	x86|x86-base|x86-debug|x86-modules*|x86-no-modules)
 		arch=x86_64 image=bzImage
 		needs kernel-x86
 		;;
@@ -44,6 +45,7 @@ variant() {
 	[ "${1#*-}" != debug ] || fragments+=(debug)
 	[ "${1#*-}" != clang ] || fragments+=(clang)
 	[ "${1%-base}" != x86-modules ] || fragments+=(modules)
+	[ "$1" != x86-no-modules ] || fragments+=(no-modules)
 
 	# Below the source, where git ignores it, so that paths begin with "../"; see lib.sh
 	out=$src/out-$1
@@ -83,11 +85,21 @@ lost_symbols() {
 	' "$2" "$1"
 }
 
-configure() {
-	local f lost
+# wanted: print the lines of all fragments, without modules where there are none
+wanted() {
+	local f
 
 	for f in "${fragments[@]}"; do cat "$DEV/config/$f.config"; done | last_lines |
-		write_if_changed "$out/wanted.config"
+		case " ${fragments[*]} " in
+		*" no-modules "*)	sed '/=m$/d' ;;
+		*)			cat ;;
+		esac
+}
+
+configure() {
+	local lost
+
+	wanted | write_if_changed "$out/wanted.config"
 	if [ "$out/.config" -nt "$out/wanted.config" ] &&
 	   [ -z "$(lost_symbols "$out/wanted.config" "$out/.config")" ]; then
 		return
@@ -137,7 +149,8 @@ main() {
 	if [ $# = 0 ]; then
 		id=$(source_id "$v")
 		[ "$(wc -l <<<"$id")" = 2 ] && [ "$id" = "$(cat "$out/.built-from" 2>/dev/null)" ] && return
-		set -- "$image" modules
+		set -- "$image"
+		! grep -q '^CONFIG_MODULES=y' "$out/.config" || set -- "$image" modules
 	fi
 	[ -z "$id" ] || rm -f "$out/.built-from"
 	if ! kmake -s "$@" >"$log" 2>&1; then
