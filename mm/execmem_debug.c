@@ -202,7 +202,7 @@ static const char *name_owner(char *buf, const struct execmem_chunk *chunk)
 	mod = __module_address(chunk->start);
 	if (mod)
 		snprintf(buf, OWNER_LEN, "%s of module %s",
-			 execmem_type_name(chunk->type), mod->name);
+			 execmem_type_name(chunk->type), module_name(mod));
 	else
 		snprintf(buf, OWNER_LEN, "%s allocated by %pS",
 			 execmem_type_name(chunk->type), chunk->caller);
