@@ -91,13 +91,19 @@ static unsigned long to_addr(const void *ptr)
 int execmem_fill(void *dst, const void *src, size_t len)
 {
 	might_sleep();
-	return execmem_pool_fill(to_addr(dst), src, len, false);
+	return execmem_pool_fill(to_addr(dst), src, len, EXECMEM_FILL);
+}
+
+int execmem_fill_locked(void *dst, const void *src, size_t len)
+{
+	might_sleep();
+	return execmem_pool_fill(to_addr(dst), src, len, EXECMEM_FILL_LOCKED);
 }
 
 int execmem_publish(void *dst, const void *src, size_t len)
 {
 	might_sleep();
-	return execmem_pool_fill(to_addr(dst), src, len, true);
+	return execmem_pool_fill(to_addr(dst), src, len, EXECMEM_PUBLISH);
 }
 
 int execmem_seal(void *ptr)

@@ -566,6 +566,18 @@ void execmem_spare_kept(void);
 
 /* === mm/execmem_pool.c: blocks cut into chunks ============================ */
 
+/**
+ * enum execmem_fill_mode - the API function that writes to a chunk
+ * @EXECMEM_FILL: execmem_fill()
+ * @EXECMEM_FILL_LOCKED: execmem_fill_locked()
+ * @EXECMEM_PUBLISH: execmem_publish()
+ */
+enum execmem_fill_mode {
+	EXECMEM_FILL,
+	EXECMEM_FILL_LOCKED,
+	EXECMEM_PUBLISH,
+};
+
 void execmem_pool_init(struct execmem_pool *pool, const char *name,
 		       enum execmem_type type, const struct execmem_range *range);
 void *execmem_pool_alloc(struct execmem_pool *pool, enum execmem_type type,
@@ -574,7 +586,7 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 				enum execmem_type type, size_t size,
 				size_t align, bool flush, void *caller);
 int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
-		      bool seal);
+		      enum execmem_fill_mode mode);
 int execmem_pool_seal(unsigned long addr);
 size_t execmem_pool_free(unsigned long addr);
 bool execmem_pool_retire(unsigned long addr, const char *owner);

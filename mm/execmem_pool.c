@@ -111,7 +111,8 @@
  *     execmem_find_page().
  *
  * The fill and invalidate hooks take text_mutex on some architectures, so callers
- * of execmem_fill() and execmem_free() must not hold it. execmem_free()
+ * of execmem_fill() and execmem_free() must not hold it. Callers of
+ * execmem_fill_locked() must hold it. execmem_free()
  * allocates nothing itself. However, giving back a block of base pages changes
  * permissions, which may split huge pages of the direct map. execmem_lookup()
  * takes no lock.
@@ -699,9 +700,13 @@ static struct execmem_chunk *live_chunk_from(struct execmem_pool *pool,
 	return chunk && chunk->start == addr ? chunk : NULL;
 }
 
-static int fill_memory(const struct execmem_range *range, void *dst,
-		       const void *src, size_t len)
+static int fill_memory(const struct execmem_range *range,
+		       enum execmem_fill_mode mode, void *dst, const void *src,
+		       size_t len)
 {
+	if (range->fill && mode == EXECMEM_FILL_LOCKED)
+		return range->fill_locked ? range->fill_locked(dst, src, len) :
+					    -EOPNOTSUPP;
 	if (range->fill)
 		return range->fill(dst, src, len);
 	memcpy(dst, src, len);
@@ -858,22 +863,23 @@ static void reclaim_chunk(struct execmem_pool *pool,
 }
 
 /*
- * End a fill, and seal the chunk if @seal is set. If the chunk was freed during
- * the fill, complete the free.
+ * End a fill that succeeded if @filled is set. If the chunk was freed during the
+ * fill, complete the free. Who holds the lock that the hooks take must not cause
+ * that: the chunk is then not used again.
  */
 static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
-			bool filled, bool seal)
+			bool filled, enum execmem_fill_mode mode)
 {
 	bool reclaim;
 
 	spin_lock(&pool->lock);
 	pool->stats.fills += filled;
-	if (seal && chunk->state == EXECMEM_OPEN)
+	if (filled && mode == EXECMEM_PUBLISH && chunk->state == EXECMEM_OPEN)
 		chunk->state = EXECMEM_SEALED;
 	reclaim = !--chunk->fills && chunk->state == EXECMEM_DYING;
 	spin_unlock(&pool->lock);
 
-	if (reclaim)
+	if (reclaim && !WARN_ON_ONCE(mode == EXECMEM_FILL_LOCKED))
 		reclaim_chunk(pool, chunk);
 }
 
@@ -882,18 +888,19 @@ static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
  * @addr: where to write
  * @src: what to write
  * @len: size in bytes
- * @seal: seal the chunk if the write succeeds
+ * @mode: which function was called
  *
- * Context: As execmem_fill().
- * Return: as execmem_fill()
+ * Context: As the function that was called.
+ * Return: as the function that was called
  */
-int execmem_pool_fill(unsigned long addr, const void *src, size_t len, bool seal)
+int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
+		      enum execmem_fill_mode mode)
 {
 	struct execmem_pool *pool = execmem_pool_at(addr);
 	struct execmem_chunk *chunk = NULL;
 	int err = 0;
 
-	if (pool && seal && pool->range->seal) {
+	if (pool && mode == EXECMEM_PUBLISH && pool->range->seal) {
 		execmem_report("%s is written in place and cannot be published\n",
 			       pool->name);
 		return -EINVAL;
@@ -907,9 +914,9 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len, bool seal
 	}
 
 	if (len)
-		err = fill_memory(pool->range, (void *)addr, src, len);
+		err = fill_memory(pool->range, mode, (void *)addr, src, len);
 	trace_execmem_fill(addr, len, err);
-	unpin_chunk(pool, chunk, !err, seal && !err);
+	unpin_chunk(pool, chunk, !err, mode);
 	return err;
 }
 

@@ -127,6 +127,8 @@ enum execmem_range_flags {
  * @fill: write @len bytes from @src to @dst, which is in a live chunk that may
  *	be read-only. May sleep. Returns 0 or an error. If %NULL, memcpy() is
  *	used, so %EXECMEM_READONLY requires a function.
+ * @fill_locked: do the same for a caller that holds the lock which @fill takes.
+ *	%NULL if execmem_fill_locked() is not supported; not used without @fill.
  * @invalidate: prepare @len bytes at @dst of a freed chunk for the next owner.
  *	It overwrites executable memory with trapping instructions, and undoes
  *	@seal. May sleep. Returns 0 or an error. If %NULL, memory is zeroed by
@@ -160,6 +162,7 @@ struct execmem_range {
 	enum execmem_range_flags flags;
 	enum execmem_type mapto;
 	int		(*fill)(void *dst, const void *src, size_t len);
+	int		(*fill_locked)(void *dst, const void *src, size_t len);
 	int		(*invalidate)(void *dst, size_t len);
 	int		(*seal)(void *start, size_t len);
 	void		(*trap)(void *dst, size_t len);
@@ -275,6 +278,21 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
 int execmem_fill(void *dst, const void *src, size_t len);
 
 /**
+ * execmem_fill_locked - write to an allocation while text patching is locked
+ * @dst: where to write, as for execmem_fill()
+ * @src: what to write, in ordinary memory
+ * @len: size in bytes
+ *
+ * Does what execmem_fill() does, for callers that hold the lock which the hook
+ * takes, which is text_mutex on x86. The memory must not be freed meanwhile.
+ *
+ * Context: Process context, may sleep. text_mutex must be held.
+ * Return: as execmem_fill(), and -EOPNOTSUPP if the architecture cannot do this
+ *	for the type
+ */
+int execmem_fill_locked(void *dst, const void *src, size_t len);
+
+/**
  * execmem_publish - write to an allocation for the last time, and seal it
  * @dst: where to write, as for execmem_fill()
  * @src: what to write, in ordinary memory
@@ -327,8 +345,9 @@ int execmem_seal(void *ptr);
  * module init memory synchronize_rcu() in a work item, after it was removed from
  *                    mod->mem[] and from the tree of modules
  * ITS thunks         as module text: only that module calls them
- * kprobes            for optimized kprobes, synchronize_rcu_tasks() first;
- *                    then synchronize_rcu()
+ * kprobes            synchronize_rcu_tasks() for slots of optimized kprobes, else
+ *                    synchronize_rcu(); then, in a work item, synchronize_rcu()
+ *                    after the slots left their list
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can

@@ -7,6 +7,8 @@
 #include <linux/execmem.h>
 #include <linux/init.h>
 #include <linux/kmsan-checks.h>
+#include <linux/lockdep.h>
+#include <linux/memory.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
@@ -51,6 +53,17 @@ static int poke_text(void *dst, const void *src, size_t len)
 		src = src ? src + part : NULL;
 		len -= part;
 	}
+	return 0;
+}
+
+/* The same for a caller that holds text_mutex already, so for small writes */
+static int poke_text_locked(void *dst, const void *src, size_t len)
+{
+	lockdep_assert_held(&text_mutex);
+
+	if (!text_poke_copy_locked(dst, src, len, false))
+		return -EINVAL;
+	kmsan_unpoison_memory(dst, len);
 	return 0;
 }
 
@@ -276,6 +289,7 @@ static struct execmem_range __init own_pages(void)
 		.pgprot		= PAGE_KERNEL,
 		.alignment	= MODULE_ALIGN,
 		.fill		= poke_text,
+		.fill_locked	= poke_text_locked,
 	};
 }
 
@@ -365,7 +379,7 @@ struct execmem_info __init *execmem_arch_setup(void)
 		return &execmem_info;
 
 	execmem_info.no_huge = no_huge_reason();
-	ranges[EXECMEM_KPROBES] = pages;
+	ranges[EXECMEM_KPROBES] = small_code(&pages);
 	ranges[EXECMEM_FTRACE] = small_code(&pages);
 	ranges[EXECMEM_BPF] = shared(&pages, EXECMEM_ROX);
 	describe_modules(ranges, &pages);

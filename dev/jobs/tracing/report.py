@@ -6,6 +6,7 @@ from report.guest import Kernel
 from report.table import LESS, Heading, Row, Table
 
 TRACERS = 60
+PROBES = 500
 PAGE = 4096
 
 
@@ -42,6 +43,27 @@ def inside_pages(k: Kernel):
     return sum(start % PAGE != 0 for start in starts(k))
 
 
+def listed(k: Kernel, rule="", tag="held"):
+    """Probes in the list of the kernel that match"""
+    return sum(bool(re.search(rule, line)) for line in k.lines(f"{tag}/list"))
+
+
+PROBE_ROWS = [
+    Heading("Kprobes"),
+    Row("probes", listed),
+    Row("  of them optimized", lambda k: listed(k, "OPTIMIZED")),
+    Row("executable mappings added, 4k", added("held", pages("exec_outside_4k")), LESS),
+    Row("executable mappings added, 2M", added("held", pages("exec_outside_2M"))),
+    Row("direct map: 2M pages split", added("held", splits), LESS),
+    Row("pages of slots", lambda k: len(k.lines("held/kallsyms"))),
+    Row("TLB-flush broadcasts, to make them", broadcasts("made", "tlb"), LESS),
+    Row("  to remove them", broadcasts("removed", "tlb"), LESS),
+    Row("sync_core broadcasts, to make them", broadcasts("made", "sync_core"), LESS),
+    Row("  to remove them", broadcasts("removed", "sync_core"), LESS),
+    Row("bytes reserved in the module region", added("held", lambda s: s.region_bytes), LESS),
+    Row("the same when they are removed", added("after", lambda s: s.region_bytes), LESS),
+]
+
 ROWS = [
     Heading("Function tracers in instances, each with one function as its filter"),
     Row("tracers", lambda k: k.number("tracers")),
@@ -75,6 +97,32 @@ def check_tracers(tap, k: Kernel):
     tap.same_use(k)
 
 
+def check_probes(tap, k: Kernel):
+    name = k.label
+    tap.equal(f"{name}: probes", lambda: listed(k), PROBES)
+    tap.at_least(f"{name}: optimized ones", lambda: listed(k, "OPTIMIZED"), PROBES // 4)
+    tap.at_least(f"{name}: others",
+                 lambda: listed(k) - listed(k, "OPTIMIZED"), PROBES // 4)
+    tap.equal(f"{name}: pages writable and executable",
+              lambda: k.at("held").pages["wx_pages"], 0)
+    tap.equal(f"{name}: probes that are left", lambda: listed(k, tag="now"), 0)
+    tap.same_use(k)
+
+
+def check_gone(tap, k: Kernel):
+    """Nothing takes the opcode of a function that is gone for that of the present one."""
+    tap.equal("gone: the second module is where the first was",
+              lambda: k.said["place.second"], k.said["place.first"])
+    tap.equal("gone: the probe of the first is listed",
+              lambda: listed(k, "GONE", "dead"), 1)
+    tap.equal("gone: a probe across it is optimized",
+              lambda: listed(k, "OPTIMIZED", "across"), 1)
+    for what in "unprobed", "across", "same":
+        tap.equal(f"gone: result, {what}", lambda what=what: k.number(f"result.{what}"), 1)
+    tap.at_least("gone: the probe in its place is hit", of(k, "same/trace", r"p: \("), 1)
+    tap.same_use(k)
+
+
 def check_early(tap, k: Kernel, shared: bool):
     name = k.label
     tap.matches(f"{name}: the tracer of the command line runs",
@@ -100,6 +148,15 @@ def report(tap, out):
                   lambda k=k: added("held", splits)(k), 0)
         tap.at_least(f"{k.label}: trampolines that share a page",
                      lambda k=k: inside_pages(k), TRACERS // 2)
+    probed, probed_off = out.kernels("execmem=on.probes", "execmem=off.probes")
+    Table([probed, probed_off]).print(PROBE_ROWS)
+    for k in probed, probed_off:
+        check_probes(tap, k)
+    tap.equal("execmem=on: 4k executable mappings added by probes",
+              lambda: added("held", pages("exec_outside_4k"))(probed), 0)
+    tap.at_least("execmem=off: 4k executable mappings added by probes",
+                 lambda: added("held", pages("exec_outside_4k"))(probed_off), 1)
+    check_gone(tap, out.kernel("gone"))
     # These have pages of their own, as without the series.
     tap.equal("execmem=off: trampolines that share a page", lambda: inside_pages(off), 0)
     tap.at_least("execmem=off: 4k executable mappings added",

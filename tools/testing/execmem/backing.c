@@ -279,8 +279,16 @@ int hook_fill(void *dst, const void *src, size_t len)
 	return 0;
 }
 
+/* The lock of the architecture is the caller's. */
+int hook_fill_locked(void *dst, const void *src, size_t len)
+{
+	EXPECT(shim.text_locked);
+	return hook_fill(dst, src, len);
+}
+
 int hook_invalidate(void *dst, size_t len)
 {
+	EXPECT(!shim.text_locked);
 	no_lock_held();
 	if (fails(&shim.invalidate))
 		return -EIO;

@@ -17,6 +17,7 @@ unsigned long backing_pages(void);
 bool backing_is(unsigned long start, size_t size, int byte);
 
 int hook_fill(void *dst, const void *src, size_t len);
+int hook_fill_locked(void *dst, const void *src, size_t len);
 int hook_invalidate(void *dst, size_t len);
 int hook_seal(void *start, size_t len);
 int hook_restore(void *start, size_t len, enum execmem_range_flags flags);

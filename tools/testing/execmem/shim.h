@@ -73,6 +73,7 @@ struct delayed_work;
  * @split: huge pages were split
  * @poisoned: an address at which memory failed; 0 if there is none
  * @referenced: an address of a page that somebody refers to; 0 if there is none
+ * @text_locked: the caller holds the lock that the hooks take
  * @in_interrupt: value of in_interrupt()
  * @nohugevmalloc: the boot parameter of this name was given
  * @ram: memory of the machine in bytes
@@ -118,6 +119,7 @@ struct shim {
 	bool split;
 	unsigned long poisoned;
 	unsigned long referenced;
+	bool text_locked;
 	bool in_interrupt;
 	bool nohugevmalloc;
 	unsigned long ram;

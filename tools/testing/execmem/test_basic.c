@@ -366,6 +366,49 @@ static void test_publish(void)
 	release(a);
 }
 
+/* Under the lock that the hooks take, another hook writes. */
+static void test_fill_locked(void)
+{
+	static const char code[64] = "code";
+	unsigned long a;
+
+	start();
+	a = alloc_text(64);
+	shim.text_locked = true;
+	EXPECT(!execmem_fill_locked((void *)a, code, 64));
+	EXPECT(!memcmp((void *)a, code, 64));
+	EXPECT(pool->stats.fills == 1);
+	EXPECT(execmem_fill_locked((void *)a, code, 65) == -EINVAL);
+	EXPECT(take_reports() == 1);
+	shim.fill.at = 2;
+	EXPECT(execmem_fill_locked((void *)a, code, 64) == -EIO);
+	shim.text_locked = false;
+	EXPECT(!execmem_publish((void *)a, code, 64));
+	shim.text_locked = true;
+	EXPECT(execmem_fill_locked((void *)a, code, 64) == -EINVAL);
+	EXPECT(take_reports() == 1);
+	shim.text_locked = false;
+	release(a);
+}
+
+/* A type may have no such hook, or no hooks at all. */
+static void test_fill_locked_without_hook(void)
+{
+	unsigned long a;
+
+	arch_table = mixed_table(SMALL);
+	arch_table->ranges[EXECMEM_BPF].fill_locked = NULL;
+	EXPECT(kernel_boot());
+	a = alloc_of(EXECMEM_BPF, 64);
+	EXPECT(execmem_fill_locked((void *)a, "ab", 2) == -EOPNOTSUPP);
+	EXPECT(backing_is(a, 64, TRAP_BYTE));
+	release(a);
+	a = alloc_of(EXECMEM_MODULE_DATA, 64);
+	EXPECT(!execmem_fill_locked((void *)a, "ab", 2));
+	EXPECT(!memcmp((void *)a, "ab", 2));
+	release(a);
+}
+
 static void test_fill_hook_fails(void)
 {
 	unsigned long a;
@@ -640,6 +683,8 @@ void run_basic_tests(void)
 	RUN(fill_across_chunks);
 	RUN(fill_sealed);
 	RUN(publish);
+	RUN(fill_locked);
+	RUN(fill_locked_without_hook);
 	RUN(fill_hook_fails);
 	RUN(seal_bad_address);
 	RUN(seal_hook);
