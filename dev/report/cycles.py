@@ -34,6 +34,8 @@ def parse(text: str, sealed: set[str], others: int) -> list[Cycle]:
 class Summary:
     """Of all cycles of one kind"""
     times: int
+    all_most: float		# of both kinds together, for one module
+    all_sum: float		# and for all
     tlb_most: float
     sync_most: float
     sync_times: int
@@ -42,5 +44,6 @@ class Summary:
 def summary(cycles: list[Cycle], kind: str) -> Summary:
     tlb, sync = ([c.count(what) for c in cycles if c.kind == kind]
                  for what in ("tlb", "sync_core"))
-    return Summary(len(tlb), max(tlb, default=0), max(sync, default=0),
-                   sum(n > 0 for n in sync))
+    both = [sum(pair) for pair in zip(tlb, sync)]
+    return Summary(len(tlb), max(both, default=0), sum(both), max(tlb, default=0),
+                   max(sync, default=0), sum(n > 0 for n in sync))

@@ -213,7 +213,12 @@ class Modules(JobTest):
     def test_cut_cycles(self):
         self.sample.edit("execmem=on/cycles/hist", r"Totals:(?![\s\S]*Totals:)[\s\S]*", "")
         self.fails("broadcasts are all counted", "unloaded and loaded again", "some of those",
-                   "and some", "without", "sync_core")
+                   "and some", "with: both", "without", "TLB flushes, with", "sync_core")
+
+    def test_one_broadcast_more_in_a_cycle(self):
+        self.sample.edit("execmem=on/cycles/hist",
+                         r"(^module crc4 [\s\S]*?module_enter_text[\s\S]*?hitcount: +)\d+", r"\g<1>9")
+        self.fails("without: both kinds", "sync_core, without")
 
     def test_flushes_without_the_series_are_not_seen(self):
         self.sample.edit("execmem=off/load/hist", "do_flush_tlb_all|do_kernel_range_flush", "plum")

@@ -151,7 +151,7 @@ bool module_text_is_fresh(const void *addr)
  * @base: final address
  * @size: size in bytes
  *
- * The copy is zeroed.
+ * The copy is not zeroed: the caller writes all of it before it is published.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -ENOMEM if there is no memory for the copy
@@ -165,12 +165,13 @@ int module_stage(void *base, size_t size)
 	*staging = (struct staging) {
 		.base = base,
 		.size = size,
-		.copy = kvzalloc(size + COPY_SLACK, GFP_KERNEL),
+		.copy = kvmalloc(size + COPY_SLACK, GFP_KERNEL),
 	};
 	if (!staging->copy) {
 		kfree(staging);
 		return -ENOMEM;
 	}
+	memset(staging->copy + size, 0, COPY_SLACK);
 	spin_lock(&stagings_lock);
 	list_add_rcu(&staging->list, &stagings);
 	spin_unlock(&stagings_lock);
