@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reports chunks to KASAN, kmemleak, lockdep, debugobjects and ftrace, and names
+ * Reports chunks to KASAN, kmemleak, lockdep and debugobjects, and names
  * their owners in messages.
  *
  * vmalloc reports whole blocks. Users allocate and free chunks, so in shared
@@ -11,7 +11,6 @@
 #include <kunit/static_stub.h>
 #include <linux/debug_locks.h>
 #include <linux/debugobjects.h>
-#include <linux/ftrace.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/ratelimit.h>
@@ -88,8 +87,6 @@ void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 	if (!pool->shared)
 		return;
 	unpoison(pool, chunk->start, size);
-	/* Symbols of what was freed must not appear at these addresses again. */
-	ftrace_reuse_mem(chunk->start, chunk->size);
 	/*
 	 * struct vm_struct of the block has its start address, which is one
 	 * reference to the first chunk. Its user must have a second one.

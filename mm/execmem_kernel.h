@@ -13,6 +13,7 @@
 #include <linux/bitmap.h>
 #include <linux/bug.h>
 #include <linux/execmem.h>
+#include <linux/ftrace.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kasan.h>
@@ -41,6 +42,14 @@ static inline unsigned long execmem_ram(void)
 {
 	return totalram_pages() << PAGE_SHIFT;
 }
+
+/*
+ * Is there a checker that has to know about chunks? Without one, the functions
+ * of execmem_debug.c do nothing for each chunk.
+ */
+#define EXECMEM_CHECKERS						\
+	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || \
+	 IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_OBJECTS_FREE))
 
 /* In user space, this counts the tree nodes that an operation visits. */
 static inline void execmem_count_visit(void) {}

@@ -642,7 +642,8 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 	/* If the range is the whole address space, rounding up can overflow. */
 	chunk = size_is_too_large(pool->range, size) || req.size < size ? NULL :
 		alloc_chunk(pool, &req);
-	execmem_nodes_release(&req);
+	if (unlikely(req.nr_nodes))
+		execmem_nodes_release(&req);
 	if (!chunk) {
 		count_failure(pool);
 		trace_execmem_alloc(type, 0, size, caller, false);
@@ -658,7 +659,11 @@ void *execmem_pool_alloc_caller(struct execmem_pool *pool,
 	}
 	sync_with_frees(pool, type);
 	trace_execmem_alloc(type, chunk->start, size, caller, flushed);
-	execmem_debug_alloc(chunk, size);
+	/* Symbols of what was freed must not appear at these addresses again. */
+	if (pool->shared)
+		ftrace_reuse_mem(chunk->start, chunk->size);
+	if (EXECMEM_CHECKERS)
+		execmem_debug_alloc(chunk, size);
 	check_if_debugging(pool);
 	return (void *)chunk->start;
 }
@@ -847,12 +852,14 @@ static void reclaim_chunk(struct execmem_pool *pool,
 	bool hold = chunk->rest && is_referenced(chunk);
 
 	trace_execmem_free(chunk->type, chunk->start, chunk->size);
-	execmem_debug_free_begin(chunk);
+	if (EXECMEM_CHECKERS)
+		execmem_debug_free_begin(chunk);
 	/* Whoever refers to data still reads it. Code has to trap in any case. */
 	if ((!hold || pool->range->flags & EXECMEM_EXEC) &&
 	    !clear_chunk(pool, chunk))
 		return;
-	execmem_debug_free_end(chunk);
+	if (EXECMEM_CHECKERS)
+		execmem_debug_free_end(chunk);
 
 	if (hold)
 		hold_chunk(pool, chunk);

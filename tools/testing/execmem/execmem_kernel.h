@@ -37,6 +37,11 @@
 #define CONFIG_EXECMEM_HUGE	1
 #define CONFIG_MMU		1
 
+/* The model expects each call. */
+#define EXECMEM_CHECKERS	1
+
+static inline void ftrace_reuse_mem(unsigned long start, unsigned long size) {}
+
 /* The message is not optional in the C of clang 14. */
 #undef static_assert
 #define static_assert(_cond)	_Static_assert(_cond, #_cond)
