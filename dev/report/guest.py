@@ -11,7 +11,7 @@ from report import memory, page_tables
 from report.broadcasts import Broadcasts, parse as parse_broadcasts
 from report.missing import Missing
 from report.modules import Module, parse as parse_modules, sealed
-from report.pools import Block, Pools, explain, parse_map, parse_merged, parse_stats
+from report.pools import Block, Pools, explain, parse_kept, parse_map, parse_merged, parse_stats
 
 
 class Counters(dict):
@@ -63,7 +63,7 @@ class State(Folder):
     def pools(self) -> Pools:
         return Pools({name: Counters(f"{self.path.name}/stats, {name}", numbers)
                             for name, numbers in parse_stats(self.text("stats"))},
-                           parse_merged(self.text("stats")))
+                           parse_merged(self.text("stats")), parse_kept(self.text("stats")))
 
     @cached_property
     def blocks(self) -> list[Block]:

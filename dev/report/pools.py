@@ -32,12 +32,19 @@ def parse_merged(text: str) -> dict[str, str]:
     return dict(re.findall(r"^merged (\w+): (\w+)", text, re.M))
 
 
+def parse_kept(text: str) -> dict[str, dict[str, int]]:
+    """By pool: what trampolines use in it. ftrace keeps those of its own ftrace_ops."""
+    found = re.findall(r"^merged ftrace: (\w+) used (\d+) chunks (\d+)", text, re.M)
+    return {pool: {"used": int(used), "chunks": int(chunks)} for pool, used, chunks in found}
+
+
 class Pools(dict):
     """Counters by the pool's name"""
 
-    def __init__(self, pools, merged: dict[str, str]):
+    def __init__(self, pools, merged: dict[str, str], kept=None):
         super().__init__(pools)
         self.merged = merged
+        self.kept = kept or {}
 
     def __missing__(self, name: str):
         raise Missing(f"pool {name} in stats")
@@ -45,6 +52,16 @@ class Pools(dict):
     def of(self, kind: str):
         """The pool that chunks of this type are in"""
         return self[self.merged.get(kind, kind)]
+
+    def but_kept(self, kind: str, name: str) -> int:
+        """The pool's "used" or "chunks" without trampolines that ftrace keeps"""
+        pool = self.merged.get(kind, kind)
+        return self[pool][name] - self.kept.get(pool, {}).get(name, 0)
+
+    def only_kept(self, kind: str) -> bool:
+        """Does the pool hold such trampolines, and nothing else?"""
+        pool = self.merged.get(kind, kind)
+        return pool in self.kept and self.kept[pool]["chunks"] == self[pool]["chunks"] > 0
 
     @property
     def bpf(self):

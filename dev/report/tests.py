@@ -226,7 +226,7 @@ class Modules(JobTest):
 
     def test_unexplained_pages(self):
         self.sample.edit("execmem=on/held/map", " base ", " huge ")
-        self.fails("4k mappings that the statistics do not")
+        self.fails("4k mappings that the statistics do not", "and one for each 4k page")
 
 
 class EachFile(unittest.TestCase):
@@ -275,6 +275,16 @@ class Parsers(unittest.TestCase):
         self.assertEqual(memory.region_bytes(
             "0xffffffffc0000000-0xffffffffc0003000   12288 f+0x1/0x2 pages=2 vmalloc\n"
             "0xffffc90000000000-0xffffc90000003000   12288 f+0x1/0x2 pages=2 vmalloc\n"), 8192)
+
+    def test_trampolines_that_ftrace_keeps(self):
+        text = "merged ftrace: bpf used 256 chunks 1\n"
+        some = pools.Pools({"bpf": {"used": 320, "chunks": 2}}, {}, pools.parse_kept(text))
+        self.assertEqual(some.but_kept("bpf", "used"), 64)
+        self.assertFalse(some.only_kept("bpf"))
+        only = pools.Pools({"bpf": {"used": 256, "chunks": 1}}, {}, pools.parse_kept(text))
+        self.assertTrue(only.only_kept("bpf"))
+        none = pools.Pools({"bpf": {"used": 0, "chunks": 0}}, {}, pools.parse_kept(""))
+        self.assertFalse(none.only_kept("bpf"))
 
     def test_merged_pool(self):
         merged = pools.parse_merged("merged bpf: module_text\n")

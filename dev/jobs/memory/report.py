@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-import re
-
 from report.pools import BASE_BLOCKS
 
 LIMIT = 64 << 10	# bytes, for one program on a small machine
@@ -15,17 +13,10 @@ def cell(pool) -> str:
             f"({pool['blocks_huge']} + {pool[BASE_BLOCKS]:>2})")
 
 
-def kept_by_ftrace(state) -> tuple[str, int]:
-    """Pool, and bytes of trampolines in it: ftrace keeps that of its own ftrace_ops."""
-    pool, used = re.search(r"^merged ftrace: (\w+) used (\d+)", state.text("stats"), re.M).groups()
-    return pool, int(used)
-
-
 def total(state, name) -> int:
-    """Over all pools that hold more than trampolines of ftrace"""
-    pool, used = kept_by_ftrace(state)
-    return sum(counters[name] for kind, counters in state.pools.items()
-               if kind != pool or not used or counters["used"] != used)
+    """Over all pools that hold more than trampolines that ftrace keeps"""
+    return sum(pool[name] for kind, pool in state.pools.items()
+               if not state.pools.only_kept(kind))
 
 
 def report(tap, out):
