@@ -7,8 +7,9 @@ from report.guest import Folder
 from report.pools import BASE_BLOCKS, parse_stats
 
 REASONS = "fallbacks", "not_huge", "no_room", "split", "small_start"
-# Trace event, and the counters that count the same
-EVENTS = {"alloc": "allocs", "fill": "fills", "free": "frees", "grow": "grown", "shrink": "shrunk"}
+# Trace event, and the counters that together count the same
+EVENTS = {"alloc": ["allocs"], "fill": ["fills"], "free": ["frees"],
+          "grow": ["grown", "enlarged"], "shrink": ["shrunk"]}
 
 
 def percent(used, reserved):
@@ -64,11 +65,11 @@ def chunks(held):
 
 def counted(k):
     """By the statistics, from before until after"""
-    def total(tag, counter):
-        return sum(n[counter] for _, n in parse_stats(k.at(tag).text("stats")))
+    def total(tag, counters):
+        return sum(n[c] for _, n in parse_stats(k.at(tag).text("stats")) for c in counters)
 
-    return [f"{event} {total('after', counter) - total('before', counter)}"
-            for event, counter in EVENTS.items()]
+    return [f"{event} {total('after', counters) - total('before', counters)}"
+            for event, counters in EVENTS.items()]
 
 
 def traced(k):
