@@ -417,9 +417,10 @@ same_file() {
 
 # --- export: for the mailing list --------------------------------------------
 
-# export_series DIR TIP OUT
+# export_series DIR TIP OUT: mails.  Forwarded and Origin, with From and Subject, are what
+# Debian's DEP-3 asks of the patches of a package; git am ignores them.
 export_series() {
-	local args=(--no-signature --thread=shallow --abbrev=12 -o "$3")
+	local args=(--no-signature --thread=shallow --abbrev=12 -o "$3" --add-header 'Forwarded: no')
 
 	[ "${VERSION:-1}" = 1 ] || args+=(-v "$VERSION")
 	rm -rf "$3"
@@ -433,6 +434,9 @@ export_series() {
 		open my $f, "<", $ENV{COVER} or die; local $/; my ($s, $b) = split /\n\n/, <$f>, 2;
 		$s =~ s/^Subject: //; $b =~ s/\n+\z//;
 		s/\*\*\* SUBJECT HERE \*\*\*/$s/; s/\*\*\* BLURB HERE \*\*\*/$b/' "$3"/*cover-letter.patch
+	perl -0pi -e 'if (/^commit ([0-9a-f]{40}) upstream\.$/m) { my $id = $1;
+		s|^Forwarded: no$|Origin: backport, https://git.kernel.org/linus/$id\nForwarded: not-needed|m }' \
+		"$3"/*.patch
 }
 
 cmd_export() {
