@@ -149,8 +149,9 @@ static void rest_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(rest_work, rest_worker);
 
 /*
- * Queued when a chunk begins to rest. It queues itself until nothing rests and
- * nothing is held.
+ * Queued when a chunk begins to rest or to be held. It queues itself until it
+ * finds none. It does not see a chunk that another task is looking at, but this
+ * task queues it, too, unless it gives the chunk back.
  */
 static void rest_worker(struct work_struct *work)
 {
@@ -160,14 +161,22 @@ static void rest_worker(struct work_struct *work)
 		mod_delayed_work(system_unbound_wq, &rest_work, delay);
 }
 
+/**
+ * execmem_rest_kept - see to a chunk that rests or is held from now on
+ *
+ * Context: Any. A pool's lock may be held.
+ */
+void execmem_rest_kept(void)
+{
+	queue_delayed_work(system_unbound_wq, &rest_work, EXECMEM_REST_MAX);
+}
+
 void execmem_retire(void *ptr, const char *owner)
 {
 	if (!ptr || WARN_ON_ONCE(in_interrupt()))
 		return;
 	might_sleep();
-	if (execmem_pool_retire(to_addr(ptr), owner))
-		queue_delayed_work(system_unbound_wq, &rest_work,
-				   EXECMEM_REST_MAX);
+	execmem_pool_retire(to_addr(ptr), owner);
 }
 
 bool execmem_is_shared(enum execmem_type type)

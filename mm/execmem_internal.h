@@ -2,10 +2,10 @@
 /*
  * Internals of the execmem allocator.
  *
- * A file calls only functions of files that are listed after it. There are three
- * exceptions, none of which calls the allocator: execmem_spare_kept() queues a
- * delayed work item, execmem_type_name() reads a table, and
- * execmem_block_find_page() reads the page table.
+ * A file calls only functions of files that are listed after it. There are four
+ * exceptions, none of which calls the allocator: execmem_spare_kept() and
+ * execmem_rest_kept() queue delayed work items, execmem_type_name() reads a
+ * table, and execmem_block_find_page() reads the page table.
  *
  *   execmem_debugfs.c   statistics, maps and lists in debugfs
  *   execmem_oops.c      names the unloaded module whose memory caused an oops
@@ -97,8 +97,9 @@ enum execmem_reason {
  * @blocks: blocks added, by &enum execmem_reason
  * @failures: failed allocations
  * @pred_flushes: flushes of the branch predictors
- * @leaked: bytes in blocks that could not be given back, and are in no other
- *	number
+ * @leaked: bytes that were freed and are never used again: in blocks that could
+ *	not be given back, and are in no other number; and in chunks that could
+ *	not be overwritten, and count as used
  * @syncs: synchronizations of all CPUs before programs got memory of modules
  * @attr_changes: changes of attributes by owners of chunks
  * @attr_refusals: changes of attributes that were refused
@@ -551,6 +552,7 @@ static inline bool execmem_can_be_spare(struct execmem_block *block)
 
 struct execmem_pool *execmem_pool_of(enum execmem_type type);
 const char *execmem_type_name(enum execmem_type type);
+void execmem_rest_kept(void);
 
 /* The pool of a type, or %NULL if the type is merged into another one */
 static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
@@ -589,7 +591,7 @@ int execmem_pool_fill(unsigned long addr, const void *src, size_t len,
 		      enum execmem_fill_mode mode);
 int execmem_pool_seal(unsigned long addr);
 size_t execmem_pool_free(unsigned long addr);
-bool execmem_pool_retire(unsigned long addr, const char *owner);
+void execmem_pool_retire(unsigned long addr, const char *owner);
 void execmem_pool_end_holds(struct execmem_pool *pool);
 bool execmem_pool_end_rests(struct execmem_pool *pool, enum execmem_rest_end which);
 bool execmem_pool_resting_at(unsigned long addr, struct execmem_resting *resting);

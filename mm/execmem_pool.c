@@ -767,10 +767,18 @@ static void drop_rest(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	kfree(rest);
 }
 
+/* Count a chunk that stays dying forever, since its contents are not known. */
+static void leak_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
+{
+	spin_lock(&pool->lock);
+	pool->stats.leaked += chunk->size;
+	spin_unlock(&pool->lock);
+	drop_rest(pool, chunk);
+}
+
 /*
  * Undo what the owner of a dying chunk changed in the page table, and overwrite
- * the chunk. If this fails, it stays dying forever, since its contents are not
- * known.
+ * the chunk. If this fails, it is never used again.
  */
 static bool overwrite_chunk(struct execmem_pool *pool,
 			    struct execmem_chunk *chunk)
@@ -782,7 +790,7 @@ static bool overwrite_chunk(struct execmem_pool *pool,
 	if (err != -EHWPOISON)
 		execmem_report("cannot overwrite a freed chunk, %zu bytes leaked\n",
 			       chunk->size);
-	drop_rest(pool, chunk);
+	leak_chunk(pool, chunk);
 	return false;
 }
 
@@ -812,6 +820,7 @@ static void rest_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	execmem_rest_begin(chunk);
 	excess = pool->resting > EXECMEM_REST_BYTES;
 	spin_unlock(&pool->lock);
+	execmem_rest_kept();
 	if (excess)
 		execmem_pool_end_rests(pool, EXECMEM_REST_EXCESS);
 	check_if_debugging(pool);
@@ -823,6 +832,7 @@ static void hold_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk)
 	spin_lock(&pool->lock);
 	execmem_hold_begin(chunk);
 	spin_unlock(&pool->lock);
+	execmem_rest_kept();
 	check_if_debugging(pool);
 }
 
@@ -886,8 +896,13 @@ static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 	reclaim = !--chunk->fills && chunk->state == EXECMEM_DYING;
 	spin_unlock(&pool->lock);
 
-	if (reclaim && !WARN_ON_ONCE(mode == EXECMEM_FILL_LOCKED))
+	if (reclaim && mode != EXECMEM_FILL_LOCKED) {
 		reclaim_chunk(pool, chunk);
+	} else if (reclaim) {
+		execmem_report("freed during execmem_fill_locked(), %zu bytes leaked\n",
+			       chunk->size);
+		leak_chunk(pool, chunk);
+	}
 }
 
 /**
@@ -1010,9 +1025,8 @@ size_t execmem_pool_free(unsigned long addr)
  * @owner: name of the module that it belongs to
  *
  * Context: As execmem_free(), and memory is allocated.
- * Return: true if the pool has rests that will expire
  */
-bool execmem_pool_retire(unsigned long addr, const char *owner)
+void execmem_pool_retire(unsigned long addr, const char *owner)
 {
 	struct execmem_pool *pool = execmem_pool_at(addr);
 	struct execmem_rest *rest = NULL;
@@ -1020,7 +1034,6 @@ bool execmem_pool_retire(unsigned long addr, const char *owner)
 	if (pool)
 		rest = execmem_rest_new(pool, owner);
 	free_at(pool, addr, rest);
-	return rest;
 }
 
 /* Report a chunk that was written to while it rested. */

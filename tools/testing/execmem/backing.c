@@ -250,6 +250,7 @@ bool execmem_pages_poisoned(unsigned long start, size_t size)
 bool execmem_pages_referenced(unsigned long start, size_t size)
 {
 	no_lock_held();
+	run_once(&shim.in_referenced);
 	return PAGE_ALIGN(start + size) > shim.referenced &&
 		(start & ~(PAGE_SIZE - 1)) <= shim.referenced;
 }

@@ -865,6 +865,7 @@ static void check_leak(struct model_pool *mpool, unsigned long start,
 	block_of(start)->used += size;
 	mpool->used += size;
 	mpool->stats.frees--;
+	mpool->stats.leaked += size;
 	mpool->nr_leaked++;
 }
 

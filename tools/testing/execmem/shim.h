@@ -64,6 +64,8 @@ struct delayed_work;
  * @in_flush: called once, in the middle of the next predictor flush
  * @in_sync: called once, in the middle of the next synchronization of CPUs
  * @in_lookup: called once, in the middle of the next lookup
+ * @in_referenced: called once, before the next question whether somebody refers
+ *	to pages of a chunk is answered
  * @before_mutex: called once, before the next mutex is taken
  * @in_populate: called once, in the middle of the next attempt to map memory
  * @mapped: called after memory was added to a pool
@@ -110,6 +112,7 @@ struct shim {
 	void (*in_flush)(void);
 	void (*in_sync)(void);
 	void (*in_lookup)(void);
+	void (*in_referenced)(void);
 	void (*before_mutex)(void);
 	void (*in_populate)(void);
 	void (*mapped)(struct execmem_block *block, size_t size);

@@ -150,6 +150,35 @@ static void test_free_during_publish(void)
 	EXPECT(!pool->nr_blocks && pool->stats.frees == 1);
 }
 
+/*
+ * The free cannot be completed under the lock that the hooks take. What is lost
+ * is counted, as after a free that failed.
+ */
+static void test_free_during_locked_fill(void)
+{
+	static const char code[64] = "code";
+	struct execmem_chunk *chunk;
+
+	start();
+	victim = alloc_text(64);
+	shim.in_fill = free_victim;
+	shim.text_locked = true;
+	EXPECT(!execmem_fill_locked((void *)victim, code, 64));
+	shim.text_locked = false;
+	EXPECT(take_reports() == 1);
+	EXPECT(pool->stats.leaked == 64 && pool->used == 64);
+	EXPECT(!pool->stats.frees);
+
+	/* Make it live again, to end the test without leaks. */
+	spin_lock(&pool->lock);
+	chunk = execmem_chunk_at(pool, victim);
+	EXPECT(chunk->state == EXECMEM_DYING);
+	chunk->state = EXECMEM_SEALED;
+	execmem_mark_live(chunk);
+	spin_unlock(&pool->lock);
+	release(victim);
+}
+
 /* Memory is not handed out before it was invalidated. */
 static void test_alloc_during_invalidate(void)
 {
@@ -335,6 +364,7 @@ void run_race_tests(void)
 	RUN(free_during_two_fills);
 	RUN(seal_during_fill);
 	RUN(free_during_publish);
+	RUN(free_during_locked_fill);
 	RUN(alloc_during_invalidate);
 	RUN(double_free_during_invalidate);
 	RUN(alloc_while_other_grows);

@@ -528,6 +528,66 @@ static void test_hold_ends_with_leak(void)
 	recover(gone);
 }
 
+/* The delayed work item runs as often as it queues itself, to see nothing. */
+static void let_work_run(void)
+{
+	pass_time(2 * EXECMEM_REST_MAX);
+}
+
+/* The work item saw to the chunk that was being looked at in the meantime. */
+static void expect_end(struct execmem_pool *of)
+{
+	shim.referenced = 0;
+	pass_time(2 * EXECMEM_REST_MAX + EXECMEM_HOLD_TIME);
+	EXPECT(!of->nr_holds && !of->nr_rests && !of->used);
+	EXPECT(!shim.work->pending);
+}
+
+/*
+ * Reproducer: while the shrinker looked at the only chunk that was held, the
+ * work item found none and stopped. Nobody looked at the chunk again.
+ */
+static void test_hold_is_seen_to_after_two_looked(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long gone = referenced_data(PAGE_SIZE, 0);
+
+	execmem_retire((void *)gone, OWNER);
+	shim.in_referenced = let_work_run;
+	/* As the shrinker does */
+	execmem_pool_end_holds(data);
+	EXPECT(is_held(gone));
+	expect_end(data);
+}
+
+/* The same for the rest that follows the hold */
+static void test_rest_is_seen_to_after_two_looked(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long gone = referenced_data(PAGE_SIZE, 0);
+
+	execmem_retire((void *)gone, OWNER);
+	shim.referenced = 0;
+	shim.in_referenced = let_work_run;
+	execmem_pool_end_holds(data);
+	EXPECT(data->nr_rests == 1);
+	expect_end(data);
+}
+
+/* The same for a rest that is cut short, but cannot end */
+static void test_hold_of_picked_rest_is_seen_to(void)
+{
+	struct execmem_pool *data = start_data();
+	unsigned long gone = alloc_of(EXECMEM_FTRACE, PAGE_SIZE);
+
+	execmem_retire((void *)gone, OWNER);
+	shim.referenced = gone;
+	shim.in_referenced = let_work_run;
+	execmem_pool_end_rests(data, EXECMEM_REST_ALL);
+	EXPECT(data->nr_holds == 1);
+	expect_end(data);
+}
+
 static unsigned long late;
 
 static void retire_late(void)
@@ -594,7 +654,7 @@ static void test_no_rest_of_what_cannot_trap(void)
 	shim.invalidate.at = shim.invalidate.calls + 1;
 	retire(gone);
 	EXPECT(take_reports() == 1);
-	EXPECT(pool->used == 64 && !pool->nr_rests);
+	EXPECT(pool->used == 64 && !pool->nr_rests && pool->stats.leaked == 64);
 	recover(gone);
 }
 
@@ -671,6 +731,9 @@ void run_rest_tests(void)
 	RUN(hold_of_text_traps);
 	RUN(hold_of_two);
 	RUN(hold_ends_with_leak);
+	RUN(hold_is_seen_to_after_two_looked);
+	RUN(rest_is_seen_to_after_two_looked);
+	RUN(hold_of_picked_rest_is_seen_to);
 	RUN(no_rest_of_own_pages);
 	RUN(no_rest_with_guard);
 	RUN(no_rest_of_what_cannot_trap);
