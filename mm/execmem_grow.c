@@ -12,13 +12,16 @@
  *   machine's memory (UNUSED_SHARE). It counts half of the new block, since a
  *   block is half full on average;
  * - or if the pool has a part of a block (MIN_USED) already, and needs more;
- * - or if the request takes more than half of it.
+ * - or if the request takes more than half of it;
+ * - or if the type has EXECMEM_START_HUGE, for tests.
+ *
+ * It is not taken for a chunk that has too few places in it, see has_places().
  *
  * Huge blocks are placed below all blocks of base pages. Since the lowest free
  * chunk is used first, chunks move from base pages to huge pages as they are
  * replaced, and the blocks of base pages become empty.
  *
- * Mapping can fail for want of memory or of addresses. Addresses are looked for
+ * Mapping can fail for lack of memory or of addresses. Addresses are looked for
  * first, in all address ranges, so memory is tried for twice at most: a huge
  * page, then as little as the request needs.
  *
@@ -80,8 +83,8 @@ static bool uses_enough(struct execmem_pool *pool)
 /*
  * Can the place of a chunk in a huge block be random? Without that, there are
  * fewer places for it than for base pages: a 2 MB block has about 440 places on
- * x86, and 6.12 chose from 1024 addresses. With eight places in the block there
- * are more.
+ * x86, and modules in pages of their own start at one of 1024 addresses. With
+ * eight places in the block there are more.
  */
 static bool has_places(const struct execmem_range *range, size_t size,
 		       size_t align)
@@ -108,7 +111,7 @@ static bool wants_huge(struct execmem_pool *pool, size_t size, size_t align)
  * execmem_huge_is_due - should a huge page be tried, although there is room?
  * @pool: the pool
  *
- * Some time after a pool had to take base pages for want of huge ones, a
+ * Some time after a pool had to take base pages for lack of huge ones, a
  * request that would get base pages tries for a huge page again.
  *
  * Context: The pool's lock is held.
@@ -183,7 +186,7 @@ static int reserve(struct execmem_block *block, size_t align)
 
 /*
  * Map the first @size bytes of a block with @room bytes of addresses. Returns 0,
- * -ENOSPC for want of addresses, or another error.
+ * -ENOSPC for lack of addresses, or another error.
  */
 static int map_block(struct execmem_block *block, size_t room, size_t size,
 		     size_t align, bool best_effort)

@@ -18,7 +18,7 @@
  *   execmem_grow.c      decides how large new blocks are, and where
  *   execmem_block.c     maps blocks and changes their permissions
  *   execmem_rest.c      poisons freed memory of modules, and decides how long
- *                       it rests
+ *                       it rests: it is in quarantine
  *   execmem_check.c     verifies the invariants of a pool
  *   execmem_lookup.c    finds the block and the chunk at an address
  *   execmem_debug.c     reports chunks to KASAN, kmemleak and other checkers;
@@ -172,7 +172,7 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @spare_until: when @spare is given back, in jiffies; not valid without it
  * @nr_blocks: number of @blocks
  * @nr_huge: number of blocks that are mapped by huge pages only
- * @nr_not_huge: number of blocks that have base pages for want of huge ones
+ * @nr_not_huge: number of blocks that have base pages for lack of huge ones
  * @huge_retry: after this, try to replace such blocks, in jiffies
  * @rests: notes of the chunks that rest, oldest first
  * @nr_rests: number of @rests

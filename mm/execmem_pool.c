@@ -16,8 +16,9 @@
  *
  * A block of a shared pool is filled with trapping instructions, or with zeroes
  * for data. Then the whole block gets its final permissions, before its first
- * chunk is handed out. They do not change until the whole block is given back.
- * When a block of base pages is enlarged, its new part is prepared likewise.
+ * chunk is handed out. The allocator does not change them until the whole block
+ * is given back; I9 lists the exceptions. When a block of base pages is
+ * enlarged, its new part is prepared likewise.
  * execmem_fill() writes to read-only chunks through a temporary mapping that
  * the architecture provides. After execmem_seal(), execmem_fill() fails. Text
  * patching of live code (text_poke() and similar functions) does not involve
@@ -75,21 +76,23 @@
  *   only if no free chunk is large enough for it, at an aligned address. With
  *   the alignment of the pool's unit, that means that none is that large. So at
  *   that moment less than (chunks + blocks) * @size bytes are free.
- * - F3: If one chunk is left in a block, the rest of the block is in at most
+ * - F3: If one chunk is left in a block, the other memory of it is in at most
  *   two free chunks, and the larger one has at least half of it. A request that
  *   is not larger is served from there, so it does not make the pool grow.
  *
- * Memory that was freed by execmem_retire() rests, as in a quarantine, see
- * mm/execmem_rest.c: the chunk stays in the tree and is in use, although it has
- * no user. It is given back by execmem_pool_end_rests(), which is called
+ * Memory that was freed by execmem_retire() is in quarantine at first, which
+ * the code calls a rest, see mm/execmem_rest.c: the chunk stays in the tree and
+ * counts as used, although it has no user. It is given back by
+ * execmem_pool_end_rests(), which is called
  *
- * - before a block is added, for chunks that have rested long enough,
- * - after a chunk was put to rest, for the oldest ones if too much memory rests,
- * - by a delayed work item, for those that have rested as long as they may,
+ * - before a block is added, for chunks that were in quarantine long enough,
+ * - after a chunk was put in quarantine, for the oldest ones if too much memory
+ *   is there,
+ * - by a delayed work item, for those that were there as long as they may be,
  * - if memory or addresses are short, for all.
  *
- * If somebody refers to a page of the chunk when its rest would begin or end,
- * the chunk is held instead, and rests when nobody does.
+ * If somebody refers to a page of the chunk when its quarantine would begin or
+ * end, the chunk is held instead, and put in quarantine when nobody does.
  *
  * Lock order:
  *
@@ -110,11 +113,11 @@
  *     execmem_block_publish() and execmem_block_withdraw(), and for debugging in
  *     execmem_find_page().
  *
- * The fill and invalidate hooks take text_mutex on some architectures, so callers
- * of execmem_fill() and execmem_free() must not hold it. Callers of
- * execmem_fill_locked() must hold it. execmem_free()
- * allocates nothing itself. However, giving back a block of base pages changes
- * permissions, which may split huge pages of the direct map. execmem_lookup()
+ * The fill and invalidate hooks take text_mutex on some architectures; the
+ * Context of each function in include/linux/execmem.h says whether its caller
+ * may hold it. execmem_free() allocates nothing itself, but giving back a block
+ * of base pages changes permissions, which may split huge pages of the direct
+ * map. execmem_retire() allocates the note of the quarantine. execmem_lookup()
  * takes no lock.
  *
  * Errors: if no huge page is available, base pages are used, as few as the
@@ -546,11 +549,11 @@ static bool flush_predictors(u64 seq)
  *   when all of the text is written, see module_text_entered().
  * - A BPF program at an address that held another one, or only traps: at once. A
  *   grace period passed before the other one was overwritten. JITs have always
- *   relied on CPUs noticing such writes: with bpf_prog_pack, too, programs
- *   follow one another in memory that only ever held programs and traps.
+ *   relied on CPUs noticing such writes, where programs follow one another in
+ *   memory that only ever held programs and traps.
  * - A BPF program at an address that held text of a module: after all CPUs were
  *   synchronized since that text was overwritten by traps. After that, the
- *   address is like one in a pack of programs.
+ *   address is like one that only ever held programs.
  *
  * The last rule is for the allocator. It need not know which addresses held text
  * of modules: one synchronization covers all that was given back before.

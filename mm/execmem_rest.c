@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Freed memory of modules rests before anybody else gets it.
+ * Freed memory of modules is in quarantine before anybody else gets it. The
+ * code calls this a rest.
  *
  * A module may leave a timer, a work item or a pointer behind when it is
  * unloaded. If its memory had pages of its own, these would be unmapped, and
@@ -16,8 +17,8 @@
  * rests begin. So only the oldest rest of a pool needs to be looked at.
  *
  * A module may also have given away references to its pages, for example to a
- * pipe. If a module has pages of its own, these stay with who refers to them
- * when the module is unloaded. A chunk stays as a whole: it is *held* until
+ * pipe. If a module has pages of its own, such a page stays allocated until the
+ * last reference is dropped. A chunk stays as a whole: it is *held* until
  * nobody refers to its pages, and rests only then. Data is not poisoned before,
  * since it is still read. Held chunks are looked at every EXECMEM_HOLD_TIME. A
  * hold has no limit, as in pages of its own it would have none, and it does not

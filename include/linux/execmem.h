@@ -71,13 +71,15 @@ enum execmem_type {
  *	allocation; requires %EXECMEM_READONLY
  * @EXECMEM_ROX: both of the above
  * @EXECMEM_HUGE: map blocks of a shared type by huge pages if possible
- * @EXECMEM_RANDOMIZE: place blocks of a shared type at random addresses
+ * @EXECMEM_RANDOMIZE: with %EXECMEM_HUGE, choose random addresses for the
+ *	blocks of a shared type and for the first chunk in a huge block
  * @EXECMEM_MERGE: the type has no pool of its own. It allocates from the pool
  *	of the type in the mapto member of &struct execmem_range.
  * @EXECMEM_FLUSH_PREDICTORS: flush branch predictors before an allocation at
  *	addresses that held other code since the last flush
  * @EXECMEM_START_HUGE: with %EXECMEM_HUGE, take a huge page for the first
- *	allocation, even if it is a large part of the machine's memory
+ *	allocation, even if it is a large part of the machine's memory. Only
+ *	tests use this.
  * @EXECMEM_HUGE_ONLY: share this type only if the kernel uses huge pages. If
  *	they are disabled at boot, the type is neither shared nor merged: each
  *	allocation gets pages of its own, with the pgprot of the table, aligned
@@ -96,9 +98,9 @@ enum execmem_range_flags {
 	EXECMEM_RANDOMIZE	= (1 << 4),
 	EXECMEM_MERGE		= (1 << 5),
 	EXECMEM_FLUSH_PREDICTORS = (1 << 6),
-	EXECMEM_START_HUGE	= (1 << 10),
 	EXECMEM_GUARD		= (1 << 8),
 	EXECMEM_HUGE_ONLY	= (1 << 9),
+	EXECMEM_START_HUGE	= (1 << 10),
 };
 
 /**
@@ -140,16 +142,17 @@ enum execmem_range_flags {
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
- * @sync: let all CPUs forget instructions that they have fetched, for a type that
- *	both modules and BPF programs use. Called before a program is placed where
- *	text of a module may have been. Modules synchronize all CPUs themselves
- *	before they are executed. Interrupts are enabled, text_mutex may be held.
- *	%NULL if no CPU can execute what it fetched before a change.
+ * @sync: make all CPUs discard instructions that they have already fetched, for
+ *	a type that both modules and BPF programs use. Called before a program
+ *	is placed where text of a module may have been. Modules synchronize all
+ *	CPUs themselves before they are executed. Interrupts are enabled,
+ *	text_mutex may be held. %NULL if no CPU can execute what it fetched
+ *	before a change.
  * @restore: give the pages of @len bytes at @start, and their aliases, the
  *	permissions that pages of a shared type with @flags have, whatever the
  *	page table says, and flush TLBs if it said something else. May sleep.
- *	Returns 1 if it did, 0 if there was nothing to do, or an error. %NULL if
- *	nobody can change permissions of pages of this type.
+ *	Returns 1 if something was restored, 0 if there was nothing to do, or an
+ *	error. %NULL if nobody can change permissions of pages of this type.
  */
 struct execmem_range {
 	unsigned long   start;
@@ -175,10 +178,8 @@ struct execmem_range {
  * struct execmem_info - architecture parameters for code allocations
  * @ranges: array of parameter sets defining architecture specific
  * parameters for executable memory allocations. Ranges that an architecture
- * does not initialize use the parameters of @EXECMEM_DEFAULT, except that
- * %EXECMEM_MODULE_DATA gets %PAGE_KERNEL and is not shared. These are merged
- * instead: %EXECMEM_BPF_CLASSIC into %EXECMEM_BPF, %EXECMEM_MODULE_INIT_TEXT
- * into %EXECMEM_MODULE_TEXT, and other module data into %EXECMEM_MODULE_DATA.
+ * does not initialize use the parameters of @EXECMEM_DEFAULT or are merged into
+ * others; Documentation/mm/execmem.rst has a table of them.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
  *	log; %NULL if it can
  */
@@ -347,7 +348,7 @@ int execmem_seal(void *ptr);
  * ITS thunks         as module text: only that module calls them
  * kprobes            synchronize_rcu_tasks() for slots of optimized kprobes, else
  *                    synchronize_rcu(); then, in a work item, synchronize_rcu()
- *                    after the slots left their list
+ *                    after their page was removed from the list
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
  * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
@@ -379,17 +380,19 @@ size_t execmem_free(void *ptr);
  * @ptr: pointer to the memory that should be freed, or %NULL
  * @owner: name of the module that it belongs to, for reports; copied
  *
- * Like execmem_free(), and the same rules apply. In addition, memory of a shared
- * type rests for some seconds: its place is not handed out, and writable memory
- * is filled with poison. If code runs into it in this time, it traps. If
- * somebody writes to it, this is reported when the rest ends. Rests end early
- * if much memory is retired, and if memory or addresses are short.
+ * Like execmem_free(), and the same rules apply. In addition, memory of a
+ * shared type is put in quarantine for some seconds: its place is not handed
+ * out, and writable memory is filled with poison. If code runs into it in this
+ * time, it traps. If somebody writes to it, this is reported when the
+ * quarantine ends. That is earlier if much memory is retired, or if memory or
+ * addresses are short.
  *
  * If somebody refers to a page of the memory, it is held until nobody does, and
- * rests only then. Data that is held keeps its contents.
+ * put in quarantine only then. Data that is held keeps its contents.
  *
- * Memory does not rest if a fill of it is in progress, or with execmem=guard.
- * Memory that was never reachable need not rest: use execmem_free().
+ * There is no quarantine if a fill of the memory is in progress, or with
+ * execmem=guard. Memory that was never reachable needs none: use
+ * execmem_free().
  *
  * Context: As execmem_free(), but memory is allocated.
  */
@@ -463,16 +466,19 @@ bool execmem_is_shared(enum execmem_type type);
  * execmem_exceeds - does memory extend beyond the end of an allocation?
  * @ptr: first address
  * @size: size in bytes, not 0
- * @offset: set to the offset of @ptr in its allocation if it is in one
+ * @offset: set to the offset of @ptr in its allocation, if that is of a shared
+ *	type; else unchanged
  *
  * For checks of what is copied from or to memory of modules: there may be
  * memory of others right after an allocation of a shared type.
  *
  * Context: Any, including NMI; see execmem_lookup().
- * Return: true if @ptr is in a live allocation of a shared type and the memory
- *	ends after it, else false
+ * Return: true if @ptr is in a live allocation of a shared type and @size bytes
+ *	from there extend beyond its end, else false
  */
 bool execmem_exceeds(const void *ptr, size_t size, size_t *offset);
+
+/* Around changes of permissions by set_memory_*(); see mm/execmem_perm.c */
 int execmem_change_begin(unsigned long addr, size_t size);
 void execmem_change_end(unsigned long addr);
 #else

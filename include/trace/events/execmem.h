@@ -67,7 +67,10 @@ TRACE_EVENT(execmem_alloc,
 		  __entry->size, __entry->caller, __entry->flushed)
 );
 
-/* execmem_fill() of @len bytes in a live chunk returns @err. */
+/*
+ * A fill of @len bytes in a live chunk returns @err; by execmem_fill(),
+ * execmem_fill_locked() or execmem_publish().
+ */
 TRACE_EVENT(execmem_fill,
 
 	TP_PROTO(unsigned long addr, size_t len, int err),
@@ -140,7 +143,10 @@ DECLARE_EVENT_CLASS(execmem_block,
 		  __entry->size, __entry->huge)
 );
 
-/* A block of @size bytes was added to the pool of @type. */
+/*
+ * A block of @size bytes was added to the pool of @type, or a block of it was
+ * enlarged by @size bytes at @addr.
+ */
 DEFINE_EVENT(execmem_block, execmem_grow,
 
 	TP_PROTO(enum execmem_type type, unsigned long addr, size_t size,
