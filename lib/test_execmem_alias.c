@@ -237,6 +237,61 @@ static void sealed_pages_are_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_at(addr).writable, PAGE_SIZE);
 }
 
+/* Expect that the alias of each page has an entry of its own in the page table. */
+static void expect_own_entries(struct kunit *test, struct execmem_block *block)
+{
+	for (size_t offset = 0; offset < block->size; offset += PAGE_SIZE) {
+		struct page *page = vmalloc_to_page((void *)block->start + offset);
+
+		KUNIT_EXPECT_EQ(test, page_at((unsigned long)page_address(page)).huge,
+				0);
+	}
+}
+
+/* Expect that all pages are contiguous, and lie in one huge page. */
+static void expect_together(struct kunit *test, struct execmem_block *block)
+{
+	unsigned long first = vmalloc_to_pfn((void *)block->start);
+	unsigned long nr = block->size >> PAGE_SHIFT;
+
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(first, nr));
+	KUNIT_EXPECT_LT(test, block->size, PMD_SIZE);
+	for (unsigned long i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, first + i,
+				vmalloc_to_pfn((void *)block->start +
+					       (i << PAGE_SHIFT)));
+}
+
+/*
+ * execmem_seal() allocates nothing: no huge page of the direct map has to be
+ * split any more. Few of them were split: 40 pages are in two blocks, and each
+ * block is in one of them.
+ */
+static void sealed_pages_sit_together(struct kunit *test)
+{
+	struct execmem_pool *types =
+		execmem_pool_of(EXECMEM_MODULE_RO_AFTER_INIT);
+	struct execmem_block *block;
+	struct execmem_pool *pool;
+
+	execmem_test_need_page_tables(test);
+	if (!types->shared || !types->range->prepare_seal)
+		kunit_skip(test, "no type that is sealed by permissions");
+
+	pool = execmem_test_pool(test, *types->range);
+	for (int i = 0; i < 40; i++)
+		take(test, pool, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, pool->nr_blocks, 2);
+	/* More than earlier cases can have split */
+	for (int i = 0; i < 16; i++)
+		take(test, pool, SZ_1M);
+	KUNIT_EXPECT_EQ(test, execmem_fallbacks(&pool->stats), 0);
+	list_for_each_entry(block, &pool->blocks, list) {
+		expect_own_entries(test, block);
+		expect_together(test, block);
+	}
+}
+
 /*
  * Check the blocks of a pool. Returns false if a block was given back since
  * @shrunk was counted, in which case a copy may describe memory of others.
@@ -291,6 +346,7 @@ struct kunit_case execmem_test_alias_cases[] = {
 	KUNIT_CASE(no_writable_alias_anywhere),
 	KUNIT_CASE(writable_alias_would_be_found),
 	KUNIT_CASE(sealed_pages_are_read_only),
+	KUNIT_CASE(sealed_pages_sit_together),
 	KUNIT_CASE(live_blocks_are_sane),
 	{}
 };

@@ -255,6 +255,7 @@ static void __init disable_huge(struct execmem_range *r)
 	if (r->flags & EXECMEM_HUGE_ONLY) {
 		r->flags &= EXECMEM_KASAN_SHADOW;
 		r->seal = NULL;
+		r->prepare_seal = NULL;
 		r->alignment = MODULE_ALIGN;
 		r->granularity = 0;
 	}

@@ -167,6 +167,22 @@ void execmem_block_release(struct execmem_block *block)
 	block->area = NULL;
 }
 
+/*
+ * In what units are @size bytes more allocated? Pages that are sealed are
+ * contiguous, see whole_block() in mm/execmem_grow.c, unless they are only a
+ * part of a block, since memory is short. They are mapped by base pages, so the
+ * unit is less than a huge page.
+ */
+static unsigned int alloc_shift(struct execmem_block *block, size_t size,
+				bool best_effort)
+{
+	if (block->huge)
+		return ilog2(HUGE_BLOCK);
+	if (block->pool->range->seal && best_effort && size == block->room)
+		return min_t(unsigned int, __ffs(size), ilog2(SZ_1M));
+	return PAGE_SHIFT;
+}
+
 /* Map @size bytes more, by huge pages if the block is to have them. */
 static bool add_pages(struct execmem_block *block, size_t size, bool best_effort)
 {
@@ -178,8 +194,8 @@ static bool add_pages(struct execmem_block *block, size_t size, bool best_effort
 	if (best_effort)
 		gfp |= __GFP_NORETRY;
 	return vm_area_populate(block->area, size >> PAGE_SHIFT,
-				block->huge ? ilog2(HUGE_BLOCK) : PAGE_SHIFT,
-				gfp, block->pool->range->pgprot,
+				alloc_shift(block, size, best_effort), gfp,
+				block->pool->range->pgprot,
 				block->huge ? numa_mem_id() : NUMA_NO_NODE);
 }
 
@@ -212,6 +228,8 @@ static int protect_pages(struct execmem_block *block, unsigned long addr,
 		return set_memory_rox(addr, nr_pages);
 	if (range->flags & EXECMEM_READONLY)
 		return set_memory_ro(addr, nr_pages);
+	if (range->prepare_seal)
+		return range->prepare_seal(start, size);
 	return 0;
 }
 

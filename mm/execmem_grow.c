@@ -36,6 +36,13 @@
 /* A pool that has this part of a block, and needs more, gets huge pages. */
 #define MIN_USED	8
 
+/*
+ * A new block of a type with a seal hook has this many times the memory of the
+ * pool, but at most SEALED_MAX, which is less than a huge page.
+ */
+#define SEALED_GROWTH	4
+#define SEALED_MAX	((size_t)SZ_1M)
+
 /* A block of base pages starts with this part of a whole block. */
 #define FIRST_PART	32
 
@@ -127,6 +134,23 @@ bool execmem_huge_is_due(struct execmem_pool *pool)
 static size_t smallest(const struct execmem_range *range)
 {
 	return max_t(size_t, range->granularity / FIRST_PART, PAGE_SIZE);
+}
+
+/*
+ * Size of a whole block. Sealing a page splits the huge page of the direct map
+ * that it lies in. So the pages of such a block are contiguous, and the more of
+ * them a pool has, the larger its next block is: 160 pages take two blocks,
+ * which lie in two huge pages.
+ */
+static size_t whole_block(struct execmem_pool *pool, size_t size)
+{
+	const struct execmem_range *range = pool->range;
+	size_t grown = SEALED_GROWTH * READ_ONCE(pool->reserved) ?: 1;
+
+	size = round_up(size, range->granularity);
+	if (!range->seal)
+		return size;
+	return max(size, min(rounddown_pow_of_two(grown), SEALED_MAX));
 }
 
 /* === Where ================================================================ */
@@ -235,7 +259,7 @@ int execmem_grow_whole(struct execmem_block *block, size_t size, size_t align)
 {
 	struct execmem_pool *pool = block->pool;
 	const struct execmem_range *range = pool->range;
-	size_t whole = round_up(size, range->granularity);
+	size_t whole = whole_block(pool, size);
 	int err;
 
 	might_sleep();
@@ -244,6 +268,7 @@ int execmem_grow_whole(struct execmem_block *block, size_t size, size_t align)
 				 page_align(range, align), false);
 	if (!(range->flags & EXECMEM_HUGE)) {
 		err = map_block(block, whole, whole, page_align(range, align),
+				range->seal ||
 				whole > round_up(size, smallest(range)));
 		block->reason = err ? EXECMEM_NO_ROOM : EXECMEM_AS_REQUESTED;
 		return err;

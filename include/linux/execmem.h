@@ -139,6 +139,9 @@ enum execmem_range_flags {
  *	place until execmem_seal(). May sleep. Returns 0 or an error. Requires
  *	@invalidate, an @alignment of at least a page, no %EXECMEM_HUGE, and a
  *	shared type. If %NULL, sealing changes no permissions.
+ * @prepare_seal: make the page tables that @seal needs for @len bytes at @start
+ *	of a new block, so that @seal allocates nothing. May sleep. Returns 0 or
+ *	an error. If %NULL, @seal needs none.
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
@@ -168,6 +171,7 @@ struct execmem_range {
 	int		(*fill_locked)(void *dst, const void *src, size_t len);
 	int		(*invalidate)(void *dst, size_t len);
 	int		(*seal)(void *start, size_t len);
+	int		(*prepare_seal)(void *start, size_t len);
 	void		(*trap)(void *dst, size_t len);
 	void		(*sync)(void);
 	int		(*restore)(void *start, size_t len,
@@ -324,8 +328,7 @@ int execmem_publish(void *dst, const void *src, size_t len);
  *	hook, this sleeps, and interrupts must be enabled.
  * Return: 0; -EINVAL if @ptr is not the start of a live chunk (then nothing is
  *	done, and the first such error is reported); or the error of the
- *	architecture's hook, for example -ENOMEM if a huge page of the direct
- *	map cannot be split. In the last case the chunk counts as sealed but may
+ *	architecture's hook. In the last case the chunk counts as sealed but may
  *	still be writable. It can be sealed again or freed.
  */
 int execmem_seal(void *ptr);

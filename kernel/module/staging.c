@@ -132,18 +132,14 @@ void *module_staged(const void *addr)
 	return staged;
 }
 
-bool module_text_is_fresh(const void *addr)
+bool module_text_is_fresh(const struct module *mod)
 {
-	bool fresh;
-
 	lockdep_assert_held(&text_mutex);
 
-	if (list_empty(&stagings))
-		return false;
-	rcu_read_lock();
-	fresh = find_staging(addr);
-	rcu_read_unlock();
-	return fresh;
+	for_class_mod_mem_type(type, text)
+		if (own_staging(&mod->mem[type]))
+			return true;
+	return false;
 }
 
 /**
@@ -225,31 +221,6 @@ void module_enter_text(const struct module *mod)
 		module_text_entered();
 	mutex_unlock(&entering_mutex);
 }
-
-static int staging_notify(struct notifier_block *self, unsigned long state,
-			  void *mod)
-{
-	if (state == MODULE_STATE_COMING)
-		module_enter_text(mod);
-	return NOTIFY_OK;
-}
-
-/*
- * This runs after the notifiers of static keys and static calls, which have
- * priority INT_MAX, so that they patch fresh text. It runs before the notifier
- * of trace events: after that, users can enable the module's events, which may
- * call its functions.
- */
-static struct notifier_block staging_nb = {
-	.notifier_call = staging_notify,
-	.priority = INT_MAX - 1,
-};
-
-static int __init staging_init(void)
-{
-	return register_module_notifier(&staging_nb);
-}
-early_initcall(staging_init);
 
 /* Write the copy of @mem, if it has one, to its final address. */
 static int publish(const struct module_memory *mem)

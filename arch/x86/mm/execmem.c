@@ -25,10 +25,10 @@
 #define CHUNK_ALIGN	64
 
 /*
- * Size of a block for data that is read-only after init. Few modules have more
- * than one page of it.
+ * Size of the first block for data that is read-only after init. Few modules
+ * have more than one page of it.
  */
-#define SEALED_BLOCK	SZ_64K
+#define SEALED_BLOCK	SZ_128K
 
 static struct execmem_info execmem_info __ro_after_init;
 
@@ -85,6 +85,28 @@ static int leave_data(void *dst, size_t len)
 {
 	if (want_init_on_free())
 		memset(dst, 0, len);
+	return 0;
+}
+
+/*
+ * Split the huge pages of the direct map that the pages lie in, so that all page
+ * tables exist that seal_data() needs, and those that vfree() needs to reset the
+ * permissions.
+ */
+static int prepare_seal(void *start, size_t len)
+{
+	for (void *addr = start; addr < start + len; addr += PAGE_SIZE) {
+		struct page *page = vmalloc_to_page(addr);
+		unsigned long alias = (unsigned long)page_address(page);
+		unsigned int level;
+		int err;
+
+		if (lookup_address(alias, &level) && level == PG_LEVEL_4K)
+			continue;
+		err = set_memory_4k(alias, 1);
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -315,8 +337,8 @@ static struct execmem_range __init shared(const struct execmem_range *pages,
 
 /*
  * Describe a type whose pages become read-only one at a time. They are base
- * pages, since the permissions of a huge page would change as a whole. Sealing
- * splits the huge page of the direct map that the page lies in.
+ * pages, since the permissions of a huge page would change as a whole. The huge
+ * pages of the direct map that they lie in are split when a block is mapped.
  */
 static struct execmem_range __init sealed_pages(const struct execmem_range *pages)
 {
@@ -328,6 +350,7 @@ static struct execmem_range __init sealed_pages(const struct execmem_range *page
 	range.fill = NULL;
 	range.invalidate = unseal_data;
 	range.seal = seal_data;
+	range.prepare_seal = prepare_seal;
 	range.restore = restore_sealed;
 	return range;
 }

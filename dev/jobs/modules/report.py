@@ -209,6 +209,9 @@ def check_mappings(tap, on, other):
     # Blocks of base pages become read-only, too; their pages may lie anywhere.
     tap.at_most("and one for each 4k page of a block at most",
                 lambda: held(splits_2m)(on), explained("pages_4k"))
+    # The KUnit suite shows that each of them lies in one 2M page.
+    tap.at_most("blocks of pages that are sealed",
+                lambda: state.pools["module_ro_after_init"]["blocks_base"], 2)
     tap.at_most("bytes of modules, says /proc/modules: at most 0.95 times as many",
                 lambda: 100 * sum(sizes(on)), lambda: 95 * sum(sizes(other)))
     tap.at_most("loaded and unloaded once more: bytes reserved",

@@ -173,6 +173,68 @@ static void test_grow_by_share_of_memory(void)
 	}
 }
 
+/* A type that is sealed page by page, in blocks of 128 kB at first */
+static void start_sealed(void)
+{
+	struct execmem_range *range;
+
+	arch_table = mixed_table(SMALL);
+	range = &arch_table->ranges[EXECMEM_MODULE_RO_AFTER_INIT];
+	*range = arch_table->ranges[EXECMEM_MODULE_TEXT];
+	range->start = arch_table->ranges[EXECMEM_BPF].end + SZ_64M;
+	range->end = range->start + SZ_64M;
+	range->alignment = PAGE_SIZE;
+	range->granularity = SZ_128K;
+	range->flags = 0;
+	range->fill = NULL;
+	range->seal = hook_seal;
+	EXPECT(kernel_boot());
+	pool = execmem_pool_of(EXECMEM_MODULE_RO_AFTER_INIT);
+	nr_live = 0;
+}
+
+static void seal(size_t size)
+{
+	while (pool->used < size) {
+		void *ptr = execmem_alloc(EXECMEM_MODULE_RO_AFTER_INIT, PAGE_SIZE);
+
+		if (!EXPECT(ptr && !execmem_seal(ptr)))
+			return;
+		live[nr_live++] = (unsigned long)ptr;
+	}
+	EXPECT(!execmem_pool_check(pool));
+}
+
+/* Few blocks for many sealed pages, since each splits a huge page. */
+static void test_grow_sealed(void)
+{
+	start_sealed();
+	seal(PAGE_SIZE);
+	EXPECT(pool->nr_blocks == 1 && pool->reserved == SZ_128K);
+	seal(SZ_128K + PAGE_SIZE);
+	EXPECT(pool->nr_blocks == 2 && pool->reserved == SZ_128K + SZ_512K);
+	seal(160 * PAGE_SIZE);
+	EXPECT(pool->nr_blocks == 2);
+	seal(161 * PAGE_SIZE);
+	EXPECT(pool->reserved == SZ_128K + SZ_512K + SZ_1M);
+	seal(SZ_2M);
+	EXPECT(pool->reserved == SZ_128K + SZ_512K + 2 * SZ_1M);
+	EXPECT(!execmem_fallbacks(&pool->stats));
+	give_all();
+}
+
+/* Without memory for a whole block, it gets as few pages as are needed. */
+static void test_grow_sealed_without_memory(void)
+{
+	start_sealed();
+	seal(SZ_128K);
+	shim.map.at = shim.map.calls + 1;
+	seal(SZ_128K + PAGE_SIZE);
+	EXPECT(pool->reserved == SZ_128K + PAGE_SIZE);
+	EXPECT(execmem_fallbacks(&pool->stats) == 1);
+	give_all();
+}
+
 /* === Want of memory, of huge pages, of addresses ========================== */
 
 /* Is the number of attempts to get memory for @size bytes at most @most? */
@@ -495,6 +557,8 @@ void run_grow_tests(void)
 	RUN(huge_blocks_come_first);
 	RUN(huge_pages_are_tried_seldom);
 	RUN(no_huge_page_for_whole_block);
+	RUN(grow_sealed);
+	RUN(grow_sealed_without_memory);
 	RUN(free_while_enlarging);
 	RUN(free_while_failing_to_enlarge);
 	RUN(protect_fails);
