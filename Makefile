@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Front end: each verb is a script in dev/ or one line.  See README.md.
+# Front end: each target is a script in dev/ or one line.  See README.md.
 
 V ?= x86
 VERSION ?= 1

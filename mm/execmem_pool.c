@@ -61,10 +61,11 @@
  * All chunks of a pool, free or not, are in one tree by address, augmented with
  * the largest free size. The lowest free chunk that is large enough, and the
  * chunk at an address, are found by one descent each. The neighbours of a chunk
- * are found by rb_prev() and rb_next(). A chunk is placed at the lowest address
- * that fits, so that the blocks at the high end become empty. These are the
- * blocks of base pages, see mm/execmem_grow.c. A chunk for less trusted code is
- * preferably placed where no flush of the branch predictors is needed.
+ * are found by rb_prev() and rb_next(). Except for the first chunk of a block
+ * with random addresses, a chunk is placed at the lowest address that fits, so
+ * that the blocks at the high end become empty. These are the blocks of base
+ * pages, see mm/execmem_grow.c. A chunk for less trusted code is preferably
+ * placed where no flush of the branch predictors is needed.
  *
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:

@@ -456,8 +456,9 @@ size_t execmem_unit_size(enum execmem_type type);
  * execmem_is_shared - do allocations of a type share blocks?
  * @type: a valid type
  *
- * If so, sizes need not be multiples of a page, and callers must not change
- * permissions, since other allocations are mapped by the same page table entry.
+ * If so, sizes need not be multiples of a page, and callers must not rely on
+ * changing permissions: set_memory_*() fails for a page that also holds other
+ * memory.
  *
  * Context: Any, after execmem_arch_setup().
  * Return: true if they share blocks, else false
