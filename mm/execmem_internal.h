@@ -537,14 +537,19 @@ static inline struct execmem_chunk *execmem_chunk_at(struct execmem_pool *pool,
 	return node ? execmem_to_chunk(node) : NULL;
 }
 
-/* A spare may double the memory that the pool reserves, but not more. */
+/*
+ * A spare may double the memory that the pool reserves, but not more. Blocks of
+ * sealed pages become larger as their pool grows; others are as large as the
+ * table says, unless they were mapped for one large chunk.
+ */
 static inline bool execmem_can_be_spare(struct execmem_block *block)
 {
 	struct execmem_pool *pool = block->pool;
+	size_t size = pool->range->granularity;
 
 	return pool->shared && !(pool->range->flags & EXECMEM_GUARD) &&
 		block->reason == EXECMEM_AS_REQUESTED &&
-		block->size == pool->range->granularity &&
+		(pool->range->seal ? block->size >= size : block->size == size) &&
 		block->size <= pool->reserved - block->size;
 }
 

@@ -321,7 +321,8 @@ static bool may_be_spare(struct model_block *block)
 	struct execmem_pool *pool = block->mpool->pool;
 
 	return pool->shared && !is_guarded(pool) && !block->fallback &&
-		block->size == pool->range->granularity;
+		(block->size == pool->range->granularity ||
+		 (pool->range->seal && block->size > pool->range->granularity));
 }
 
 /* Check I6, and that no other empty block is kept. */

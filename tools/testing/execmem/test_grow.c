@@ -223,6 +223,23 @@ static void test_grow_sealed(void)
 	give_all();
 }
 
+/* A module that is loaded repeatedly does not split a huge page each time. */
+static void test_sealed_spare(void)
+{
+	unsigned long grown;
+
+	start_sealed();
+	seal(160 * PAGE_SIZE + SZ_1M);
+	seal(pool->used + PAGE_SIZE);
+	EXPECT(pool->nr_blocks == 4);
+	grown = pool->stats.grown;
+	execmem_free((void *)live[--nr_live]);
+	EXPECT(pool->spare && pool->spare->size == SZ_1M);
+	seal(pool->used + PAGE_SIZE);
+	EXPECT(pool->stats.grown == grown);
+	give_all();
+}
+
 /* Without memory for a whole block, it gets as few pages as are needed. */
 static void test_grow_sealed_without_memory(void)
 {
@@ -558,6 +575,7 @@ void run_grow_tests(void)
 	RUN(huge_pages_are_tried_seldom);
 	RUN(no_huge_page_for_whole_block);
 	RUN(grow_sealed);
+	RUN(sealed_spare);
 	RUN(grow_sealed_without_memory);
 	RUN(free_while_enlarging);
 	RUN(free_while_failing_to_enlarge);
