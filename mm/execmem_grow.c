@@ -22,8 +22,9 @@
  * replaced, and the blocks of base pages become empty.
  *
  * Mapping can fail for lack of memory or of addresses. Addresses are looked for
- * first, in all address ranges, so memory is tried for twice at most: a huge
- * page, then as little as the request needs.
+ * first, in all address ranges, so memory is tried for three times at
+ * most: a huge page, twice the size of the block, then as little as the request
+ * needs.
  *
  * Functions are called with the pool's grow_lock held if it is shared.
  */

@@ -37,8 +37,9 @@
  * - I5: The used bytes of a block are those of its chunks that are not free.
  *   The counters of a pool are the sums over its blocks.
  * - I6: At most one block has no chunk in use, besides one that is being
- *   enlarged. It is the spare. It is as large as the granularity, and the other
- *   blocks reserve at least as much memory.
+ *   enlarged. It is the spare. It is as large as the granularity, or with a
+ *   seal hook at least as large, and the other blocks reserve at least as much
+ *   memory.
  * - I7: Blocks do not overlap. A block can be found by its address while any of
  *   its chunks is in the pool's tree.
  * - I8: A free chunk of executable memory in a shared pool consists of trapping
@@ -121,11 +122,12 @@
  * map. execmem_retire() allocates the note of the quarantine. execmem_lookup()
  * takes no lock.
  *
- * Errors: if no huge page is available, base pages are used, as few as the
- * request needs. If there is no memory or no address space for these, the
- * allocation returns %NULL. A chunk that cannot be invalidated, and a block whose
- * permissions cannot be restored, are reported and never used again, since their
- * contents or permissions are unknown.
+ * Errors: if no huge page is available, base pages are used. If memory is short,
+ * these are as few as the request needs, rounded up to a 32nd of a block. If
+ * there is no memory or no address space for these, the allocation returns
+ * %NULL. A chunk that cannot be invalidated, and a block whose permissions cannot
+ * be restored, are reported and never used again, since their contents or
+ * permissions are unknown.
  */
 
 #include "execmem_internal.h"

@@ -117,10 +117,11 @@ enum execmem_range_flags {
  * @alignment:	alignment required for allocations, in bytes, a power of two. For
  *	a shared type also the unit that sizes are rounded up to.
  * @granularity: size of a block in bytes, a power of two, at least a page. With
- *	%EXECMEM_HUGE at least what one huge page maps. The type is shared if
- *	this is larger than @alignment. If it is 0 or not larger, each
- *	allocation gets pages of its own with @pgprot, and the caller manages
- *	their permissions.
+ *	%EXECMEM_HUGE at least what one huge page maps. With @seal, size of the
+ *	first block; later ones may be larger. The type is shared if this is
+ *	larger than @alignment. If it is 0 or not larger, each allocation gets
+ *	pages of its own with @pgprot, and the caller manages their
+ *	permissions.
  * @flags:	options for memory allocations for this range
  * @mapto: with %EXECMEM_MERGE, the type whose pool to allocate from. Of the
  *	other members, only %EXECMEM_FLUSH_PREDICTORS in @flags is then used. If
