@@ -223,7 +223,7 @@ static void test_grow_sealed(void)
 	give_all();
 }
 
-/* A module that is loaded repeatedly does not split a huge page each time. */
+/* An empty block can be the spare if the others are as large: the fourth one. */
 static void test_sealed_spare(void)
 {
 	unsigned long grown;
