@@ -3,6 +3,7 @@ import re
 
 NAME = "of (?:unloaded )?module execmem_leave"
 LOADS = 45	# of 50; some are in use or permanent the second time
+GROWTH = 256 << 10	# what a pool may grow at once while it has no huge page
 
 
 def console(out, label):
@@ -49,9 +50,11 @@ def check_bounds(tap, out, label):
     loops = [f"loop{i}" for i in range(1, 21)]
     tap.at_most("bounds: bytes that rest in a pool, at most, in 20 loops over the modules",
                 lambda: max(p["resting"] for tag in loops for p in k.at(tag).pools.values()), 2 << 20)
+    # How much rests at once depends on the speed of the machine, so pools may grow once
+    # more later. Memory that is lost in each loop adds up to more than that.
     tap.at_most("bounds: bytes reserved in the second ten loops as in the first",
                 lambda: max(total(tag, "reserved") for tag in loops[10:]),
-                lambda: max(total(tag, "reserved") for tag in loops[:10]))
+                lambda: max(total(tag, "reserved") for tag in loops[:10]) + GROWTH)
     tap.equal("bounds: bytes that rest 10 s later", lambda: total("after", "resting"), 0)
     tap.equal("bounds: bytes used as before", lambda: total("after", "used"), lambda: total("before", "used"))
 
