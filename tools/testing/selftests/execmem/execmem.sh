@@ -70,8 +70,8 @@ settle()
 {
 	local tries=0
 
-	while [ "$(stat chunks)" -gt "$1" ] && [ $tries -lt 20 ]; do
-		sleep 1
+	while [ "$(stat chunks)" -gt "$1" ] && [ $tries -lt 200 ]; do
+		sleep 0.1
 		tries=$((tries + 1))
 	done
 	[ "$(stat chunks)" -le "$1" ]
@@ -222,6 +222,17 @@ works_without_huge_pages()
 	settle "$chunks" && [ "$(stat blocks_base)" -le "$small" ] && return $ok
 }
 
+# given_back BYTES: wait a second until there is no spare and less is reserved
+given_back()
+{
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 0.1
+		[ "$(stat spare)" = 0 ] && [ "$(stat reserved)" -lt "$1" ] &&
+			return 0
+	done
+	return 1
+}
+
 # A spare block is kept while another one is in use, unless memory is short.
 spare_is_given_back()
 {
@@ -230,17 +241,17 @@ spare_is_given_back()
 	chunks=$(stat chunks)
 	"$DIR"/bpf_load hold 2 2 >/dev/null &
 	first=$!
-	start hold 400 4096 || return 1
-	stop
-	settle $((chunks + 2)) && quiet
-	reserved=$(stat reserved)
-	if [ "$(stat spare)" = 1 ]; then
+	# A spare is kept for three seconds only. On a slow machine it may be gone
+	# before it is seen, or a worker may take long to give it back.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		start hold 400 4096 || break
+		stop
+		settle $((chunks + 2))
+		reserved=$(stat reserved)
+		[ "$(stat spare)" = 1 ] || continue
 		echo 2 >/proc/sys/vm/drop_caches
-		# A worker gives it back.
-		sleep 1
-		[ "$(stat spare)" = 0 ] &&
-			[ "$(stat reserved)" -lt "$reserved" ] && ok=0
-	fi
+		given_back "$reserved" && ok=0 && break
+	done
 	kill $first
 	wait $first 2>/dev/null
 	settle "$chunks" && return $ok
