@@ -442,21 +442,31 @@ gate_configs() {
 	return $bad
 }
 
+# build_whole COMMIT: build the kernel and its modules, and boot it
+build_whole() {
+	checkout_at "$1"
+	prepare x86
+	kmake -s "$image" modules >"$scratch/build" 2>&1 ||
+		{ grep -m 5 -A3 'error' "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
+	ln -sfnT "${out#"$BUILD"/}" "$BUILD/x86-check"
+	"$DEV/vm.sh" x86-check -- smoke
+}
+
 # Runs only by name, and in make check-full: the whole kernel builds and boots after each
-# patch that changes it.
+# patch that changes it.  FROM=NUMBER starts at that patch, to continue a run that stopped
+# there; the base is number 0.  build/logs/check-full.log shows how far it is.
 gate_full() {
-	local c tip
+	local c tip nr=-1 log=$BUILD/logs/check-full.log
 
 	tip=$(known_tip "$1")
+	mkdir -p "$BUILD/logs"
+	: >"$log"
 	for c in base $(gl rev-list --reverse "base..$tip"); do
+		nr=$((nr + 1))
+		[ $nr -ge "${FROM:-0}" ] || continue
 		[ "$c" = base ] || changes_kernel "$c" || continue
-		checkout_at "$c"
-		prepare x86
-		gl log -1 --format='at %s' "$c"
-		kmake -s "$image" modules >"$scratch/build" 2>&1 ||
-			{ grep -m 5 -A3 'error' "$scratch/build" || tail -n 9 "$scratch/build"; return 1; }
-		ln -sfnT "${out#"$BUILD"/}" "$BUILD/x86-check"
-		"$DEV/vm.sh" x86-check -- smoke
+		gl log -1 --format="at $nr, %h: %s" "$c" | tee -a "$log"
+		build_whole "$c" 2>&1 | tee -a "$log"
 	done
 }
 
