@@ -288,7 +288,9 @@ series_objects() {
 		# configured in gate_configs only
 		kernel/livepatch/*|mm/kasan/*|mm/usercopy.c)	continue ;;
 		# not configured elsewhere
-		kernel/static_call_inline.c|kernel/trace/*)	[ "$2" = x86 ] || continue ;;
+		kernel/static_call_inline.c|kernel/trace/*|fs/proc/kcore.c|mm/execmem_oops.c)
+			[ "$2" = x86 ] || continue ;;
+		kernel/kprobes.c|lib/test_execmem*)	[ "$2" != arm64 ] || continue ;;
 		esac
 		[ ! -e "$CHECK/$f" ] || echo "${f%.c}.o"
 	done
