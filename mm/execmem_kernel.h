@@ -33,6 +33,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/static_call.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include <trace/events/execmem.h>

@@ -6,7 +6,7 @@
 #include <linux/moduleloader.h>
 #include <linux/cleanup.h>
 #include <linux/jump_label.h>
-#include <linux/static_call.h>
+#include <linux/static_call_types.h>
 
 #if (defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)) && \
 		!defined(CONFIG_KASAN_VMALLOC)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _EXECMEM_TEST_STATIC_CALL_H
-#define _EXECMEM_TEST_STATIC_CALL_H
+#ifndef _EXECMEM_TEST_STATIC_CALL_TYPES_H
+#define _EXECMEM_TEST_STATIC_CALL_TYPES_H
 
 /* A static call without arguments is a pointer that a test can set. */
 typedef void static_call_t(void);
@@ -13,4 +13,4 @@ static inline void call_nothing(void)
 {
 }
 
-#endif /* _EXECMEM_TEST_STATIC_CALL_H */
+#endif /* _EXECMEM_TEST_STATIC_CALL_TYPES_H */
