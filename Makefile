@@ -8,7 +8,7 @@ TIME ?= 300
 export VERSION FORCE JOBS
 
 .PHONY: help run run-base test job fresh tree port continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
-	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds tools \
+	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds tools parallel \
 	modules-list arm64 arm64-base check-full
 .DEFAULT_GOAL := help
 
@@ -83,6 +83,9 @@ modules-faults:	## load 25 modules; each allocation fails once
 
 modules-selftests: ## the kernel's own selftests for kmod and livepatch
 	@dev/jobs/kernel-selftests/host
+
+parallel:	## does QEMU with a thread for each CPU execute breakpoints that were replaced? (TIME=300, in seconds)
+	@dev/jobs/parallel/host $(TIME)
 
 tools:		## what perf, elfutils, lsmod and crash of Debian 12 and 13 say of modules and BPF programs
 	@dev/jobs/tools/host

@@ -28,6 +28,8 @@ export CCACHE_DIR=$BUILD/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=8G
 # Do not preprocess a file first if it is not in the cache.
 export CCACHE_DEPEND=1
 
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 
@@ -39,6 +41,12 @@ installed_version() {
 	# shellcheck disable=SC2016
 	{ dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } |
 		sed -n 's/^installed //p'
+}
+
+# debian_mirror: print the one that this machine uses
+debian_mirror() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 '/debian/*$'
 }
 
 # write_if_changed FILE: write stdin to FILE, but do not touch it if nothing changed

@@ -9,7 +9,6 @@
 . "$DEV/assemble.sh"
 
 APT_DIR=$BUILD/port-apt			# lists of its own: the machine's stay as they are
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 apt_private() {
 	local tool=$1

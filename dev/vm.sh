@@ -17,15 +17,17 @@
 #   -w REGEX                    expect a warning: reports that match are ignored, and
 #                               there must be one
 #   -W REGEX                    the same, but there need not be one
+#   -p PROGRAM                  this QEMU, with a thread for each CPU
 #   -n NAME                     name of the log and the output instead of VARIANT-JOB
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() programs=() expected='' needed=1 name='' interactive=''
+parallel=''
 
 parse_options() {
 	local o
 
-	while getopts m:c:t:a:q:f:x:w:W:n:i o; do
+	while getopts m:c:t:a:q:f:x:w:W:n:p:i o; do
 		case $o in
 		m)	mem=$OPTARG ;;
 		c)	cpus=$OPTARG ;;
@@ -37,6 +39,7 @@ parse_options() {
 		w)	expected=$OPTARG ;;
 		W)	expected=$OPTARG needed='' ;;
 		n)	name=$OPTARG ;;
+		p)	parallel=$OPTARG ;;
 		i)	interactive=1 ;;
 		*)	exit 2 ;;
 		esac
@@ -110,24 +113,26 @@ make_initramfs() {
 }
 
 start_qemu() {
-	local qemu kernel args="panic=-1 kunit.enable=0 $append"
+	local qemu kernel thread=single args="panic=-1 kunit.enable=0 $append"
 
 	case $variant in
 	x86*)
 		kernel=$BUILD/$variant/arch/x86/boot/bzImage
-		qemu=(qemu-system-x86_64 -M pc)
+		qemu=("${parallel:-qemu-system-x86_64}" -M pc)
 		args="console=ttyS0,115200 tsc=reliable no_timer_check reboot=t $args"
 		;;
 	arm64*)
+		[ -z "$parallel" ] || die "-p is for x86 only"
 		kernel=$BUILD/$variant/arch/arm64/boot/Image
 		qemu=(qemu-system-aarch64 -M virt)
 		args="console=ttyAMA0 $args"
 		;;
 	esac
 	[ -e "$kernel" ] || die "no kernel, run: dev/kernel.sh $variant"
-	# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 occasionally
-	# executes an int3 that text patching has replaced already, and the kernel oopses.
-	qemu+=(-accel tcg,thread=single,tb-size=128 -cpu max -m "$mem" -smp "$cpus,sockets=$cpus" -nodefaults
+	# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 and 10.0 execute
+	# breakpoints that text patching has replaced already; see the job parallel.
+	[ -z "$parallel" ] || thread=multi
+	qemu+=(-accel "tcg,thread=$thread,tb-size=128" -cpu max -m "$mem" -smp "$cpus,sockets=$cpus" -nodefaults
 		-display none -no-reboot -kernel "$kernel" -initrd "$work/initramfs")
 	if [ -n "$interactive" ]; then
 		# shellcheck disable=SC2086
