@@ -416,6 +416,19 @@ configs() {
 	E
 }
 
+# execmem_objects: print the objects of the allocator that this configuration has
+execmem_objects() {
+	local f
+
+	(cd "$CHECK" && printf '%s\n' mm/execmem*.c) | while read -r f; do
+		case $f in
+		*_oops.c)	grep -q '^CONFIG_EXECMEM_HUGE_MODULES=y' "$out/.config" || continue ;;
+		*_debugfs.c)	grep -q '^CONFIG_EXECMEM_STATS=y' "$out/.config" || continue ;;
+		esac
+		echo "${f%.c}.o"
+	done
+}
+
 # Runs only by name, and in make check-full: the allocator compiles in other
 # configurations.
 gate_configs() {
@@ -430,7 +443,8 @@ gate_configs() {
 		if ! grep -qxF "${line[0]}" "$out/.config"; then
 			echo "$name: '${line[0]}' did not survive"; bad=1; continue
 		fi
-		objects=(mm/execmem{,_pool,_chunk,_block,_check,_lookup,_debug,_shrinker}.o kernel/bpf/core.o)
+		mapfile -t objects < <(execmem_objects)
+		objects+=(kernel/bpf/core.o)
 		[ "$variant" != x86 ] || objects+=(arch/x86/mm/execmem.o arch/x86/kernel/alternative.o)
 		case $name in
 		no-modules|nommu)	;;
