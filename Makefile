@@ -5,10 +5,10 @@ V ?= x86
 VERSION ?= 1
 HARNESS ?= run
 TIME ?= 300
-export VERSION FORCE JOBS
+export VERSION FORCE JOBS CONFIG
 
 .PHONY: help run run-base test job fresh tree port continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
-	layout-base modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds tools parallel \
+	layout-base abi deb deb-test modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds tools parallel \
 	modules-list arm64 arm64-base check-full
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,15 @@ memory:		## memory that the first programs reserve, on a small and on a larger m
 
 layout-base:	## record the layouts of structures without the series
 	@dev/jobs/layout/host --base
+
+abi:		## CRCs of exported symbols are those of the base, but for listed ones (CONFIG=FILE)
+	@dev/jobs/abi/host
+
+deb:		## Debian packages of the kernel, into build/deb (CONFIG=FILE)
+	@dev/deb.sh
+
+deb-test:	## make them, install them in a minimal Debian, build a module with dkms, boot
+	@dev/jobs/deb/host
 
 modules:	## load and unload 352 real modules
 	@dev/jobs/modules/host --all

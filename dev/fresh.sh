@@ -7,6 +7,7 @@
 # T="harness check" runs these tests instead of all.  ANEW=1 makes a new root instead of
 # using the last one again.  The root is in build/fresh/root; after a failure it is kept.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$DEV/root.sh"
 
 OUT=$BUILD/fresh
 CHROOT=$OUT/root
@@ -14,27 +15,9 @@ TARBALL=$OUT/root.tar
 SUITE=bookworm
 HOME_OF=/execmem			# where the clone is, seen from inside
 
-# sources: print the files in which apt of this machine names the registry for Debian 12
-sources() {
-	grep -lE "^[^#]*\b$SUITE\b" /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null
-}
-
-# How apt of this machine reaches the registry (proxies, timeouts), without its hooks
-acquire_options() { apt-config dump | grep '^Acquire::'; }
-
 # The root is made once and used for all commits.
 make_tarball() {
-	local files more=
-
-	[ ! -e "$TARBALL" ] || [ -n "${ANEW:-}" ] || return 0
-	mapfile -t files < <(sources)
-	[ ${#files[@]} -gt 0 ] || die "apt of this machine knows no $SUITE"
-	! grep -q '^[^#]*https:' "${files[@]}" || more=,ca-certificates
-	acquire_options >"$OUT/apt.conf"
-	mmdebstrap --mode=root --format=tar --variant=minbase --include="git,make$more" \
-		--aptopt="$OUT/apt.conf" $SUITE "$TARBALL.new" "${files[@]}" >"$OUT/mmdebstrap.log" 2>&1 ||
-		{ tail -n 5 "$OUT/mmdebstrap.log" >&2; die "no root; see $OUT/mmdebstrap.log"; }
-	mv "$TARBALL.new" "$TARBALL"
+	[ -e "$TARBALL" ] && [ -z "${ANEW:-}" ] || debian_root $SUITE "$TARBALL" git,make
 }
 
 # Nothing is mounted in it any more: mounts end with the process of inside().

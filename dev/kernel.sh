@@ -8,15 +8,27 @@
 #   x86-no-modules         with the series and without loadable modules
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
+#   x86-abi, x86-abi-base, x86-modules-abi, x86-modules-abi-base
+#                          the same as without "abi", with CRCs of exported symbols
+#   x86-deb                the same as x86, to be packaged
+# CONFIG=FILE, a .config, replaces the configuration of these five.
 # The objects are in build/VARIANT.  Without a target, the image and the modules are
 # built.  The target "plant" builds the modules of dev/modules in build/plant/VARIANT.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# As CONFIG_MODVERSIONS=y, for make only: the compiler does not see it, so the objects are
+# those of the compiler cache.  In headers that modules see it changes nothing.  Only
+# kernel/module/version.c must see it.  That replaces what init/Makefile has for another
+# version.c, a definition of UTS_VERSION; no image is linked, so any string does.  The
+# types of which each CRC was computed go to *.symtypes.
+MODVERSIONS=(CONFIG_MODVERSIONS=y CONFIG_ASM_MODVERSIONS=y KBUILD_SYMTYPES=1
+	"CFLAGS_version.o=-DCONFIG_MODVERSIONS -DUTS_VERSION=__FILE__")
 
 # Set src, arch, image, fragments and make_args for the variant.
 variant() {
 	make_args=()
 	case $1 in
-	x86|x86-base|x86-debug|x86-modules*|x86-no-modules)
+	x86|x86-base|x86-debug|x86-modules*|x86-no-modules|x86-abi*|x86-deb)
 		arch=x86_64 image=bzImage
 		needs kernel-x86
 		;;
@@ -44,11 +56,28 @@ variant() {
 	esac
 	[ "${1#*-}" != debug ] || fragments+=(debug)
 	[ "${1#*-}" != clang ] || fragments+=(clang)
-	[ "${1%-base}" != x86-modules ] || fragments+=(modules)
+	[[ $1 != x86-modules* ]] || fragments+=(modules)
 	[ "$1" != x86-no-modules ] || fragments+=(no-modules)
+	case ${1%-base} in
+	*-abi)	make_args+=("${MODVERSIONS[@]}") ;;
+	*-deb)	make_args+=(LOCALVERSION=-execmem) ;;
+	esac
+	given_config "$1"
 
 	# Below the source, where git ignores it, so that paths begin with "../"; see lib.sh
 	out=$src/out-$1
+}
+
+# given_config VARIANT: set given to the file CONFIG, if the variant uses it
+given_config() {
+	given=''
+	[ -n "${CONFIG:-}" ] || return 0
+	case ${1%-base} in
+	*-abi|*-deb)	fragments=() ;;
+	*)		return 0 ;;
+	esac
+	given=$CONFIG
+	[ -r "$given" ] || die "cannot read CONFIG=$given"
 }
 
 # BTF needs only types.  Without variable tracking, the compiler generates the same code
@@ -96,16 +125,20 @@ wanted() {
 		esac
 }
 
+# What CONFIG does not mention gets its default, for everything else that is "n".  Symbols
+# of CONFIG that this kernel does not have are no error.
 configure() {
-	local lost
+	local lost rest=allnoconfig
 
-	wanted | write_if_changed "$out/wanted.config"
+	[ -z "$given" ] || rest=alldefconfig
+	{ [ -z "$given" ] || cat "$given"; wanted; } | last_lines |
+		write_if_changed "$out/wanted.config"
 	if [ "$out/.config" -nt "$out/wanted.config" ] &&
-	   [ -z "$(lost_symbols "$out/wanted.config" "$out/.config")" ]; then
+	   [ -z "$(lost_symbols <(wanted) "$out/.config")" ]; then
 		return
 	fi
-	kmake -s KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig >/dev/null
-	lost=$(lost_symbols "$out/wanted.config" "$out/.config")
+	kmake -s KCONFIG_ALLCONFIG="$out/wanted.config" $rest >/dev/null
+	lost=$(lost_symbols <(wanted) "$out/.config")
 	[ -z "$lost" ] || { say "$lost"; rm "$out/.config"; die "$1: wanted symbols are lost"; }
 	touch "$out/.config"
 }

@@ -14,6 +14,7 @@
 #   -a "ARGS" -q "ARGS"         more arguments for the kernel, for QEMU
 #   -f FILE[:NAME]              one more file for /job (repeatable)
 #   -x PROGRAM                  take it from this machine, not from busybox (repeatable)
+#   -k FILE                     kernel image, instead of the one that was built
 #   -w REGEX                    expect a warning: reports that match are ignored, and
 #                               there must be one
 #   -W REGEX                    the same, but there need not be one
@@ -21,13 +22,13 @@
 #   -n NAME                     name of the log and the output instead of VARIANT-JOB
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() programs=() expected='' needed=1 name='' interactive=''
+mem=1024 cpus=2 limit=300 append='' qemu_args='' files=() programs=() image='' expected='' needed=1 name='' interactive=''
 parallel=''
 
 parse_options() {
 	local o
 
-	while getopts m:c:t:a:q:f:x:w:W:n:p:i o; do
+	while getopts m:c:t:a:q:f:x:k:w:W:n:p:i o; do
 		case $o in
 		m)	mem=$OPTARG ;;
 		c)	cpus=$OPTARG ;;
@@ -36,6 +37,7 @@ parse_options() {
 		q)	qemu_args+=" $OPTARG" ;;
 		f)	files+=("$OPTARG") ;;
 		x)	programs+=("$OPTARG") ;;
+		k)	image=$OPTARG ;;
 		w)	expected=$OPTARG ;;
 		W)	expected=$OPTARG needed='' ;;
 		n)	name=$OPTARG ;;
@@ -128,6 +130,7 @@ start_qemu() {
 		args="console=ttyAMA0 $args"
 		;;
 	esac
+	kernel=${image:-$kernel}
 	[ -e "$kernel" ] || die "no kernel, run: dev/kernel.sh $variant"
 	# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 and 10.0 execute
 	# breakpoints that text patching has replaced already; see the job parallel.

@@ -229,6 +229,73 @@ class Modules(JobTest):
         self.fails("4k mappings that the statistics do not", "and one for each 4k page")
 
 
+class Abi(JobTest):
+    job = "abi"
+
+    def test_good(self):
+        self.assertEqual(self.sample.report(), (0, []))
+
+    def new_crc(self, symbol: str, crc: str = "0x12345678"):
+        self.sample.edit("series/Module.symvers", rf"^0x\w+\t{symbol}\t", f"{crc}\t{symbol}\t")
+
+    def test_member_added(self):
+        self.new_crc("register_kprobe")
+        self.sample.edit("series/kernel/kprobes.symtypes", r"^(s#kprobe struct kprobe \{)",
+                         r"\1 int planted ;")
+        self.fails("differences that are not in the list")
+
+    def test_listed_symbol_for_another_reason(self):
+        self.sample.edit("series/arch/x86/mm/pat/set_memory.symtypes", r"^(s#page struct page \{)",
+                         r"\1 int planted ;")
+        self.fails("differences that are not in the list", "lines of the list")
+
+    def test_crc_without_a_type(self):
+        self.new_crc("static_key_enable")
+        self.fails("CRCs that changed because of no type", "differences that are not in the list")
+
+    def test_no_types(self):
+        self.sample.remove("series/arch/x86/mm/pat/set_memory.symtypes")
+        self.fails("CRCs that changed because of no type", "differences that are not in the list",
+                   "lines of the list")
+
+    def test_removed(self):
+        self.sample.edit("series/Module.symvers", r"^.*\tunregister_kprobe\t.*\n", "")
+        self.fails("differences that are not in the list")
+
+    def test_added(self):
+        self.sample.append("series/Module.symvers", "0x1\tplanted\tvmlinux\tEXPORT_SYMBOL\t\n")
+        self.fails("differences that are not in the list")
+
+    def test_gpl_only(self):
+        self.sample.edit("series/Module.symvers", r"(\tset_pages_uc\tvmlinux\tEXPORT_SYMBOL)\t",
+                         r"\1_GPL\t")
+        self.fails("differences that are not in the list")
+
+    def test_namespace(self):
+        self.sample.edit("series/Module.symvers", r"\tDEVMEM$", "\t")
+        self.fails("differences that are not in the list")
+
+    def test_no_longer_different(self):
+        for side in "base", "series":
+            self.sample.edit(f"{side}/Module.symvers", r"^0x\w+\tset_pages_wb\t",
+                             "0x12345678\tset_pages_wb\t")
+        self.fails("lines of the list")
+
+    def test_no_crcs(self):
+        """As without CONFIG_MODVERSIONS: all are equal, and the check must not pass"""
+        for side in "base", "series":
+            self.sample.edit(f"{side}/Module.symvers", r"^0x\w+", "0x00000000")
+        self.fails("symbols have CRCs, base", "symbols have CRCs, series", "lines of the list")
+
+    def test_no_symbols(self):
+        self.sample.remove("base/Module.symvers")
+        self.fails("the report is complete")
+
+    def test_no_reason(self):
+        self.sample.edit("expected", r"\| linux/execmem.h.*", "| ")
+        self.fails("the report is complete")
+
+
 class EachFile(unittest.TestCase):
     """Jobs that need every file that their guest kept"""
 
