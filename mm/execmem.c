@@ -150,8 +150,8 @@ static DECLARE_DELAYED_WORK(rest_work, rest_worker);
 
 /*
  * Queued when a chunk begins to rest or to be held. It queues itself until it
- * finds none. It does not see a chunk that another task is looking at, but this
- * task queues it, too, unless it gives the chunk back.
+ * finds none. It does not see a chunk that another task is looking at, but that
+ * task queues this work item itself, unless it gives the chunk back.
  */
 static void rest_worker(struct work_struct *work)
 {

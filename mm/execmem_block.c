@@ -207,8 +207,8 @@ static bool add_pages(struct execmem_block *block, size_t size, bool best_effort
  * invalid, flushes once, and makes the direct map writable. So no CPU can use
  * an old permission when the pages reach the page allocator. All page tables
  * that this needs exist since the permissions were set, so it does not fail.
- * A seal hook makes single pages read-only, and leaves the flush for when they
- * become writable again to vfree(), too.
+ * Pages that a seal hook made read-only become writable again without a flush;
+ * the flush of vfree() is for these, too.
  */
 static int protect_pages(struct execmem_block *block, unsigned long addr,
 			 size_t size)

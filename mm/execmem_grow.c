@@ -4,9 +4,10 @@
  * which addresses.
  *
  * Where huge pages are used, a pool grows by whole huge pages if they will be
- * used. Otherwise it gets base pages. A block of base pages reserves the
- * addresses of a whole block. It starts with a 32nd of it and is enlarged in
- * place, which doubles it each time. A huge page is taken
+ * used. If not, it gets base pages: a block that reserves the addresses of a
+ * whole one, starts with a 32nd of it, and is enlarged in place, which doubles
+ * it each time. Where huge pages are not used, a whole block is mapped if there
+ * is memory. A huge page is taken
  *
  * - if the memory that all pools have and do not use stays below a share of the
  *   machine's memory (UNUSED_SHARE). It counts half of the new block, since a
@@ -92,7 +93,8 @@ static bool uses_enough(struct execmem_pool *pool)
  * Can the place of a chunk in a huge block be random? Without that, there are
  * fewer places for it than for base pages: a 2 MB block has about 440 places on
  * x86, and modules in pages of their own start at one of 1024 addresses. With
- * eight places in the block there are more.
+ * eight places in the block there are more, except for a page-aligned chunk that
+ * leaves little more than seven pages free.
  */
 static bool has_places(const struct execmem_range *range, size_t size,
 		       size_t align)

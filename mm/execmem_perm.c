@@ -13,9 +13,10 @@
  * with free memory, is refused.
  *
  * The page table is compared with what it must be, so that changes that bypass
- * set_memory_*() are undone, too. That is done for memory of modules only: nobody
- * writes to the page table of a BPF program, and the comparison would be a part
- * of the cost of freeing one.
+ * set_memory_*() are undone, too. When a BPF program is freed, that is done only
+ * if set_memory_*() changed something in its block: nobody writes to the page
+ * table of a program, and the comparison would be a part of the cost of freeing
+ * one.
  */
 
 #include "execmem_internal.h"
@@ -46,10 +47,10 @@ static struct execmem_chunk copy_of(struct execmem_pool *pool,
  * @addr: first address, page aligned
  * @size: size in bytes, a multiple of a page
  *
- * Called by set_memory_*() for every address, before the page table is changed.
- * The allocator itself changes attributes only at addresses at which no block
- * can be found: before a block is published or enlarged, and after it was
- * withdrawn. So it is not refused.
+ * Called by set_memory_*() before the page table is changed, except for arrays
+ * of pages or addresses, and with CPA_NO_PURGE. What the allocator changes is
+ * not refused: it sets the permissions of a block while no lookup finds its
+ * pages, and changes those of memory in use only with CPA_NO_PURGE.
  *
  * Context: Process context, takes the pool's lock.
  * Return: 0 if neither end is in a shared block; 1 if all of it is in one live

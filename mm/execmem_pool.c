@@ -71,16 +71,19 @@
  * Chunks do not move, so a shared pool can waste memory. In the worst case, one
  * chunk of the smallest size is left in every block. These are the limits:
  *
- * - F1: Every block except the spare has a chunk in use. So there is at most
- *   one block more than there are chunks.
+ * - F1: Every block has a chunk in use, except the spare and a block that is
+ *   being enlarged. So there are at most two blocks more than there are chunks.
  * - F2: By I2, there is at most one free chunk before each chunk in use, and
  *   one at the end of each block. A block is added for a request of @size bytes
  *   only if no free chunk is large enough for it, at an aligned address. With
  *   the alignment of the pool's unit, that means that none is that large. So at
- *   that moment less than (chunks + blocks) * @size bytes are free.
- * - F3: If one chunk is left in a block, the other memory of it is in at most
- *   two free chunks, and the larger one has at least half of it. A request that
- *   is not larger is served from there, so it does not make the pool grow.
+ *   that moment less than (chunks + blocks) * @size bytes are free. There is
+ *   one exception: a huge page may be added to replace base pages, see
+ *   execmem_huge_is_due().
+ * - F3: If one chunk is left in a block, the rest of the block is in at most two
+ *   free chunks, and the larger of them has at least half of that rest. With
+ *   the exception of F2, a request that is not larger than this chunk, and has
+ *   the alignment of the pool's unit, does not make the pool grow.
  *
  * Memory that was freed by execmem_retire() is in quarantine at first, which
  * the code calls a rest, see mm/execmem_rest.c: the chunk stays in the tree and
@@ -117,9 +120,9 @@
  *
  * The fill and invalidate hooks take text_mutex on some architectures; the
  * Context of each function in include/linux/execmem.h says whether its caller
- * may hold it. execmem_free() allocates nothing itself, but giving back a block
- * of base pages changes permissions, which may split huge pages of the direct
- * map. execmem_retire() allocates the note of the quarantine. execmem_lookup()
+ * may hold it. execmem_free() allocates nothing itself, but freeing memory of a
+ * type that is not shared changes permissions, which may split huge pages of the
+ * direct map. execmem_retire() allocates the note of the quarantine. execmem_lookup()
  * takes no lock.
  *
  * Errors: if no huge page is available, base pages are used. If memory is short,
@@ -415,7 +418,7 @@ static struct execmem_chunk *take_from_added(struct execmem_pool *pool,
 /*
  * Enlarge a block in place, and allocate from it. Returns %NULL if there is no
  * memory, or, with @fits false, if no block has addresses left. If the block has
- * become empty meanwhile, it is moved to @unused.
+ * become empty meanwhile, it is treated like any block that becomes empty.
  */
 static struct execmem_chunk *grow_tail(struct execmem_pool *pool,
 				       struct execmem_request *req, bool *fits,
@@ -436,8 +439,8 @@ static struct execmem_chunk *grow_tail(struct execmem_pool *pool,
 	pool->growing = NULL;
 	if (added)
 		chunk = take_from_added(pool, block, added, req);
-	else if (!block->used)
-		detach_block(pool, execmem_chunk_at(pool, block->start), unused);
+	else
+		detach_unused(pool, execmem_chunk_at(pool, block->start), unused);
 	spin_unlock(&pool->lock);
 	return chunk;
 }
@@ -575,8 +578,9 @@ static bool need_sync(struct execmem_pool *pool, enum execmem_type type,
 static void sync_with_frees(struct execmem_pool *pool, enum execmem_type type)
 {
 	/*
-	 * The lock was held after the memory of the chunk was given back. So
-	 * this free is counted here, and perhaps later ones.
+	 * The memory of the chunk was given back under the pool's lock, and
+	 * this task took the lock later, to allocate it. So that free is
+	 * counted here, and perhaps later ones.
 	 */
 	unsigned long frees = READ_ONCE(pool->code_frees);
 
@@ -887,8 +891,8 @@ static void reclaim_chunk(struct execmem_pool *pool,
 
 /*
  * End a fill that succeeded if @filled is set. If the chunk was freed during the
- * fill, complete the free. Who holds the lock that the hooks take must not cause
- * that: the chunk is then not used again.
+ * fill, complete the free. A caller of execmem_fill_locked() holds the lock that
+ * the hooks take, so it cannot do that, and the chunk is leaked.
  */
 static void unpin_chunk(struct execmem_pool *pool, struct execmem_chunk *chunk,
 			bool filled, enum execmem_fill_mode mode)

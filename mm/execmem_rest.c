@@ -20,9 +20,10 @@
  * pipe. If a module has pages of its own, such a page stays allocated until the
  * last reference is dropped. A chunk stays as a whole: it is *held* until
  * nobody refers to its pages, and rests only then. Data is not poisoned before,
- * since it is still read. Held chunks are looked at every EXECMEM_HOLD_TIME. A
- * hold has no limit, as in pages of its own it would have none, and it does not
- * count for the limit of what rests. It does not end either if memory is short.
+ * since it is still read. Held chunks are looked at every EXECMEM_HOLD_TIME.
+ * There is no limit on held memory, as there is none on such pages if modules
+ * have pages of their own. It does not count toward the limit on resting memory,
+ * and stays held when memory is short.
  */
 
 #include "execmem_internal.h"

@@ -65,8 +65,9 @@ void execmem_spare_kept(void)
 
 /*
  * Base pages in all spare blocks and in all chunks that rest. The latter become
- * free only if nothing else is in their blocks. The answer may be outdated,
- * which is harmless.
+ * free only if nothing else is in their blocks. A spare of sealed pages counts
+ * as the smallest one, even if it is larger. The answer may be outdated, which is
+ * harmless.
  */
 static unsigned long count_pages(void)
 {

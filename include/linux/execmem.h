@@ -372,8 +372,8 @@ int execmem_seal(void *ptr);
  * Context: Process context, may sleep. text_mutex must not be held for a shared
  *	type, since the hooks take it. A call from an interrupt or with softirqs
  *	disabled is reported and leaks the memory. No memory is allocated, with
- *	one exception: giving back a block of base pages may split huge pages of
- *	the direct map.
+ *	one exception: freeing memory of a type that is not shared may split huge
+ *	pages of the direct map.
  * Return: size in bytes of what was freed, as rounded up by the allocator; 0 if
  *	nothing was freed
  */
@@ -458,8 +458,8 @@ size_t execmem_unit_size(enum execmem_type type);
  * @type: a valid type
  *
  * If so, sizes need not be multiples of a page, and callers must not rely on
- * changing permissions: set_memory_*() fails for a page that also holds other
- * memory.
+ * changing permissions. For a page that also holds other memory, set_memory_*()
+ * fails on x86; elsewhere it changes the permissions of that memory, too.
  *
  * Context: Any, after execmem_arch_setup().
  * Return: true if they share blocks, else false

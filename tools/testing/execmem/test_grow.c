@@ -462,6 +462,37 @@ static void test_free_while_failing_to_enlarge(void)
 	give_all();
 }
 
+static void *in_enlarged, *in_huge;
+
+static void free_two_and_fail(void)
+{
+	execmem_free(in_huge);
+	EXPECT(pool->spare);
+	execmem_free(in_enlarged);
+	shim.protect.at = shim.protect.calls + 1;
+}
+
+/* With the block that could not be enlarged, the reason for the spare is gone. */
+static void test_spare_while_failing_to_enlarge(void)
+{
+	void *most;
+
+	start(SZ_1G);
+	fail_huge(true);
+	most = (void *)alloc_text(BLOCK / 4 * 3);
+	in_enlarged = (void *)alloc_text(BLOCK / 2);
+	fail_huge(false);
+	shim.now += 10 * HZ;
+	in_huge = (void *)alloc_text(BLOCK / 4 * 3);
+	EXPECT(pool->nr_blocks == 3 && pool->nr_huge == 1);
+	fail_huge(true);
+	shim.in_populate = free_two_and_fail;
+	EXPECT(!execmem_pool_alloc(pool, 0, BLOCK / 8 * 3, 1, false));
+	EXPECT(pool->nr_blocks == 1 && !pool->spare);
+	EXPECT(!execmem_pool_check(pool));
+	execmem_free(most);
+}
+
 /* Pages whose permissions are unknown are not used, nor what is after them. */
 static void test_protect_fails(void)
 {
@@ -579,6 +610,7 @@ void run_grow_tests(void)
 	RUN(grow_sealed_without_memory);
 	RUN(free_while_enlarging);
 	RUN(free_while_failing_to_enlarge);
+	RUN(spare_while_failing_to_enlarge);
 	RUN(protect_fails);
 	RUN(addresses_differ);
 }
