@@ -143,6 +143,19 @@ configure() {
 	touch "$out/.config"
 }
 
+# build TARGET...: the boot image comes last and without the cache.  The cache does not see
+# that piggy.S includes the compressed kernel: with CCACHE_DEPEND, it takes an old one if
+# only the contents differ, and not their size.
+build() {
+	local image_wanted='' t rest=()
+
+	for t; do
+		[ "$t" = bzImage ] && image_wanted=$t || rest+=("$t")
+	done
+	[ -z "$image_wanted" ] || rest+=(vmlinux)
+	kmake -s "${rest[@]}" && { [ -z "$image_wanted" ] || CCACHE_DISABLE=1 kmake -s "$image_wanted"; }
+}
+
 # Identify the source of a kernel; print no commit if there are uncommitted changes.
 source_id() {
 	case $1 in
@@ -186,7 +199,7 @@ main() {
 		! grep -q '^CONFIG_MODULES=y' "$out/.config" || set -- "$image" modules
 	fi
 	[ -z "$id" ] || rm -f "$out/.built-from"
-	if ! kmake -s "$@" >"$log" 2>&1; then
+	if ! build "$@" >"$log" 2>&1; then
 		grep -E -m 20 -A5 'error|Error|undefined' "$log" >&2 || tail -n 20 "$log" >&2
 		die "$v: build failed, see $log"
 	fi

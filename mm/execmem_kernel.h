@@ -38,6 +38,8 @@
 #include <linux/workqueue.h>
 #include <trace/events/execmem.h>
 
+#include <asm/sections.h>
+
 /* Memory of the machine in bytes */
 static inline unsigned long execmem_ram(void)
 {

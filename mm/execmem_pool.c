@@ -224,6 +224,9 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	pool->reserved_base += block->huge ? 0 : block->size;
 	if (block->room > block->size)
 		pool->tail = block;
+	/* The image is never given back. */
+	if (pool->range->flags & EXECMEM_FIXED)
+		pool->growing = block;
 	pool->stats.grown++;
 	pool->stats.blocks[block->reason]++;
 	return chunk;
@@ -498,6 +501,12 @@ static struct execmem_chunk *take_or_grow(struct execmem_pool *pool,
 	return chunk;
 }
 
+/* Has the pool all the memory that it can ever have? */
+static bool is_complete(struct execmem_pool *pool)
+{
+	return pool->range->flags & EXECMEM_FIXED && READ_ONCE(pool->nr_blocks);
+}
+
 /*
  * Allocate from the existing blocks, from what has rested long enough, from a
  * new block, or else from what rests.
@@ -511,7 +520,7 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 		return grow_own(pool, req);
 
 	chunk = take_chunk(pool, req);
-	if (chunk)
+	if (chunk || is_complete(pool))
 		return chunk;
 	execmem_pool_end_rests(pool, EXECMEM_REST_DUE);
 	chunk = take_or_grow(pool, req);

@@ -88,6 +88,9 @@ enum execmem_type {
  *	available for a block later, the type stays shared.
  * @EXECMEM_GUARD: give each allocation of a shared type a block and a guard
  *	page of its own. Set by the boot parameter execmem=guard, not by tables.
+ * @EXECMEM_FIXED: all addresses from start to end are one block, which is mapped
+ *	already, consists of trapping instructions, and is never given back. Only
+ *	for the room in &struct execmem_info.
  */
 enum execmem_range_flags {
 	EXECMEM_KASAN_SHADOW	= (1 << 0),
@@ -101,6 +104,7 @@ enum execmem_range_flags {
 	EXECMEM_GUARD		= (1 << 8),
 	EXECMEM_HUGE_ONLY	= (1 << 9),
 	EXECMEM_START_HUGE	= (1 << 10),
+	EXECMEM_FIXED		= (1 << 11),
 };
 
 /**
@@ -187,11 +191,30 @@ struct execmem_range {
  * others; Documentation/mm/execmem.rst has a table of them.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
  *	log; %NULL if it can
+ * @room: unused text of the kernel image, which may hold %EXECMEM_BPF, with
+ *	%EXECMEM_FIXED; no start if there is none. Used only if the boot parameter
+ *	execmem=room asks for it, and after execmem_open_room().
+ * @no_room: why this machine cannot use it, as @no_huge
  */
 struct execmem_info {
 	struct execmem_range	ranges[EXECMEM_TYPE_MAX];
 	const char		*no_huge;
+	struct execmem_range	room;
+	const char		*no_room;
 };
+
+#ifdef CONFIG_EXECMEM_ROOM
+/**
+ * execmem_open_room - let BPF programs use the room in the kernel image
+ *
+ * The architecture calls this when that text has its final permissions and
+ * consists of trapping instructions. It must not call it if they can change
+ * later, or if text_room_size is 0.
+ *
+ * Context: Process context, once, after execmem_arch_setup().
+ */
+void execmem_open_room(void);
+#endif
 
 /**
  * execmem_arch_setup - define parameters for allocations of executable memory

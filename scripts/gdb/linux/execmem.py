@@ -18,7 +18,10 @@ def all_pools():
     if pools is None:
         raise gdb.GdbError("This kernel has no execmem pools")
     first, last = pools.type.range()
-    return [pools[i] for i in range(first, last + 1)]
+    pools = [pools[i] for i in range(first, last + 1)]
+    # After those of the types, so that a type is an index
+    room = utils.gdb_eval_or_none("room_pool")
+    return pools if room is None else pools + [room]
 
 
 # Merged types have a pool, too, but it has no blocks.
