@@ -9,7 +9,7 @@ export VERSION FORCE JOBS CONFIG
 
 .PHONY: help run run-base test job fresh tree port continue refresh export diff check kernel shell kunit harness bench debug mutants memory \
 	layout-base abi deb deb-test modules modules-base modules-count modules-stress modules-faults modules-selftests modules-kinds tools parallel \
-	modules-list arm64 arm64-base check-full
+	modules-list together arm64 arm64-base check-full
 .DEFAULT_GOAL := help
 
 help:		## this list
@@ -104,6 +104,9 @@ modules-kinds:	## signed, compressed, out-of-tree and forcibly unloaded modules,
 
 modules-list:	## make the list of modules again
 	@dev/jobs/modules-list/host
+
+together:	## ftrace, kprobes, BPF and modules at the same time, 20 rounds, also without the series
+	@dev/jobs/together/host --base 20
 
 kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-clang, x86-modules, x86-modules-base)
 	@dev/kernel.sh $(V)
