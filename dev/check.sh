@@ -95,7 +95,7 @@ gate_edits() {
 # so that it can be reviewed.  This does not apply to tests, documentation and tools, and
 # to the lines that build them.
 MAX_LINES=900
-LONG_PATHS='^(lib/test_execmem|lib/execmem_room_test|tools/testing/|tools/mm/|scripts/gdb/|Documentation/)'
+LONG_PATHS='^(lib/test_execmem|tools/testing/|tools/mm/|scripts/gdb/|Documentation/)'
 GLUE='(^|/)(MAINTAINERS|Makefile|Kconfig[^/]*|\.gitignore)$'
 
 gate_size() {

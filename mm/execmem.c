@@ -53,13 +53,17 @@ struct execmem_pool *execmem_pool_of(enum execmem_type type)
 	return &execmem_pools[type];
 }
 
-static __always_inline void *alloc_from_pool(enum execmem_type type,
-					     size_t size, size_t align,
-					     void *caller)
+static void *__execmem_alloc(enum execmem_type type, size_t size, size_t align,
+			     void *caller)
 {
-	struct execmem_pool *pool = execmem_pool_of(type);
+	struct execmem_pool *pool;
 	bool flush;
 	void *p;
+
+	if (!execmem_info || (unsigned int)type >= EXECMEM_TYPE_MAX ||
+	    !is_power_of_2(align))
+		return NULL;
+	pool = execmem_pool_of(type);
 
 	flush = execmem_info->ranges[type].flags & EXECMEM_FLUSH_PREDICTORS;
 	p = execmem_pool_alloc_caller(pool, type, size, align, flush, caller);
@@ -67,25 +71,6 @@ static __always_inline void *alloc_from_pool(enum execmem_type type,
 		pr_warn_ratelimited("no memory or no addresses left for %zu bytes of %s\n",
 				    size, type_names[type]);
 	return p;
-}
-
-/* Not inlined, so that it costs others no saved registers */
-static noinline void *alloc_with_room(enum execmem_type type, size_t size,
-				      size_t align, void *caller)
-{
-	return execmem_room_alloc(size, align, caller) ?:
-		alloc_from_pool(type, size, align, caller);
-}
-
-static void *__execmem_alloc(enum execmem_type type, size_t size, size_t align,
-			     void *caller)
-{
-	if (!execmem_info || (unsigned int)type >= EXECMEM_TYPE_MAX ||
-	    !is_power_of_2(align))
-		return NULL;
-	if (execmem_may_use_room(type))
-		return alloc_with_room(type, size, align, caller);
-	return alloc_from_pool(type, size, align, caller);
 }
 
 void *execmem_alloc(enum execmem_type type, size_t size)
@@ -229,8 +214,6 @@ size_t execmem_unit_size(enum execmem_type type)
 static bool execmem_on __initdata = true;
 /* execmem=guard: each chunk of a shared pool gets a block of its own. */
 static bool execmem_guard __initdata;
-/* execmem=room: BPF programs may be in unused text of the kernel image. */
-static bool execmem_want_room __initdata;
 
 static int __init parse_execmem(char *arg)
 {
@@ -238,13 +221,8 @@ static int __init parse_execmem(char *arg)
 		execmem_guard = true;
 		return 0;
 	}
-	if (IS_ENABLED(CONFIG_EXECMEM_ROOM) && arg && !strcmp(arg, "room")) {
-		execmem_want_room = true;
-		return 0;
-	}
 	if (!arg || kstrtobool(arg, &execmem_on)) {
-		pr_warn("execmem= takes on, off%s or guard\n",
-			IS_ENABLED(CONFIG_EXECMEM_ROOM) ? ", room" : "");
+		pr_warn("execmem= takes on, off or guard\n");
 		return -EINVAL;
 	}
 	return 0;
@@ -318,25 +296,6 @@ static bool __init shared_is_valid(struct execmem_range *r)
 			!PAGE_ALIGNED(r->alignment)))
 		return false;
 	return true;
-}
-
-/*
- * Prepare the room in the kernel image, if it is wanted. The architecture opens
- * it later. Without huge pages there is none, so that all is as in a kernel
- * without this allocator.
- */
-static void __init execmem_decide_on_room(struct execmem_info *info)
-{
-	const char *reason = no_huge_reason(info) ?: info->no_room;
-
-	if (!execmem_want_room)
-		return;
-	if (!reason && !info->room.start)
-		reason = "all text is in use";
-	if (reason)
-		pr_info("no room in the kernel image: %s\n", reason);
-	else if (!WARN_ON_ONCE(!shared_is_valid(&info->room)))
-		execmem_room_init(&info->room);
 }
 
 static bool __init range_is_valid(struct execmem_info *info, int type)
@@ -459,7 +418,6 @@ static void __init __execmem_init(void)
 	for (int i = 0; i < EXECMEM_TYPE_MAX; i++)
 		execmem_pool_init(&execmem_pools[i], type_names[i], i,
 				  &info->ranges[i]);
-	execmem_decide_on_room(info);
 
 	execmem_info = info;
 }

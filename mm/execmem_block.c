@@ -18,17 +18,8 @@
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
-#include <asm/sections.h>
-
 #include "internal.h"
 #include "execmem_internal.h"
-
-/* The page at an address of a block; %NULL if it is not mapped */
-static struct page *page_at(unsigned long addr)
-{
-	return is_text_room(addr) ? virt_to_page((void *)addr) :
-				    vmalloc_to_page((void *)addr);
-}
 
 #ifdef CONFIG_EXECMEM_HUGE
 /*
@@ -321,7 +312,7 @@ bool execmem_pages_poisoned(unsigned long start, size_t size)
 
 	for (unsigned long addr = start & PAGE_MASK; addr < start + size;
 	     addr += PAGE_SIZE) {
-		struct page *page = page_at(addr);
+		struct page *page = vmalloc_to_page((void *)addr);
 
 		if (page && PageHWPoison(page))
 			return true;
@@ -353,7 +344,7 @@ bool execmem_pages_referenced(unsigned long start, size_t size)
 {
 	for (unsigned long addr = start & PAGE_MASK; addr < start + size;
 	     addr += PAGE_SIZE) {
-		struct page *page = page_at(addr);
+		struct page *page = vmalloc_to_page((void *)addr);
 
 		if (page && page_ref_count(page) > 1 && !PageHWPoison(page))
 			return true;
@@ -381,7 +372,7 @@ unsigned long execmem_block_find_page(struct execmem_block *block,
 
 	for (unsigned long addr = max(from, block->start); addr < end;
 	     addr += PAGE_SIZE) {
-		struct page *page = page_at(addr);
+		struct page *page = vmalloc_to_page((void *)addr);
 
 		if (page && page_to_pfn(page) - pfn < nr)
 			return addr;

@@ -32,15 +32,13 @@ bool execmem_report_expected(void)
 }
 
 /*
- * Does KASAN know the chunks of the pool? Not those in the kernel image, all of
- * which may be read. Executable memory has no tags, so only the generic mode can.
- * Module memory has shadow even without CONFIG_KASAN_VMALLOC, see
- * EXECMEM_KASAN_SHADOW.
+ * Does KASAN know the chunks of the pool? Executable memory has no tags, so
+ * only the generic mode can. Module memory has shadow even without
+ * CONFIG_KASAN_VMALLOC, see EXECMEM_KASAN_SHADOW.
  */
 static bool has_shadow(struct execmem_pool *pool)
 {
 	return IS_ENABLED(CONFIG_KASAN_GENERIC) && pool->shared &&
-		!(pool->range->flags & EXECMEM_FIXED) &&
 		(IS_ENABLED(CONFIG_KASAN_VMALLOC) ||
 		 pool->range->flags & EXECMEM_KASAN_SHADOW);
 }
@@ -94,8 +92,7 @@ void execmem_debug_alloc(struct execmem_chunk *chunk, size_t size)
 	 * reference to the first chunk. Its user must have a second one.
 	 */
 	kmemleak_alloc((void *)chunk->start, size,
-		       chunk->block->area && chunk->start == chunk->block->start ?
-		       2 : 1, GFP_KERNEL);
+		       chunk->start == chunk->block->start ? 2 : 1, GFP_KERNEL);
 }
 
 /**

@@ -102,8 +102,6 @@ static int stats_show(struct seq_file *m, void *unused)
 		else if (execmem_pool_of(type))
 			show_merged(m, type, execmem_pool_of(type));
 	}
-	if (execmem_room())
-		show_pool(m, execmem_room());
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -143,8 +141,8 @@ static int map_show(struct seq_file *m, void *unused)
 
 	seq_puts(m, "# type               block                   size leaf used chunks ");
 	seq_puts(m, "[64 parts: . free, 1 to 9 tenths in use, # full]\n");
-	for (int nr = 0; nr < EXECMEM_NR_POOLS; nr++) {
-		struct execmem_pool *pool = execmem_pool_nr(nr);
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
 
 		if (!pool || !pool->shared)
 			continue;
@@ -171,22 +169,22 @@ static const char * const state_names[] = {
 
 /**
  * struct chunk_iter - position of a reader in the list of chunks
- * @nr: number of the pool that the chunk is in, EXECMEM_NR_POOLS at the end
+ * @type: type of the pool that the chunk is in, EXECMEM_TYPE_MAX at the end
  * @chunk: copy of the chunk to show
  *
  * Belongs to the open file. No lock is held between two reads, so chunks that
  * are allocated or freed in between may or may not be shown.
  */
 struct chunk_iter {
-	int nr;
+	int type;
 	struct execmem_chunk chunk;
 };
 
 /* Go to the first chunk that ends after @addr, or else to the next pool. */
 static void *next_chunk(struct chunk_iter *iter, unsigned long addr)
 {
-	for (; iter->nr < EXECMEM_NR_POOLS; iter->nr++, addr = 0) {
-		struct execmem_pool *pool = execmem_pool_nr(iter->nr);
+	for (; iter->type < EXECMEM_TYPE_MAX; iter->type++, addr = 0) {
+		struct execmem_pool *pool = execmem_own_pool(iter->type);
 
 		if (pool && execmem_pool_next(pool, addr, &iter->chunk))
 			return iter;
@@ -200,10 +198,10 @@ static void *chunks_start(struct seq_file *m, loff_t *pos)
 	struct chunk_iter *iter = m->private;
 
 	if (!*pos) {
-		iter->nr = -1;
+		iter->type = -1;
 		return SEQ_START_TOKEN;
 	}
-	return iter->nr < EXECMEM_NR_POOLS ? iter : NULL;
+	return iter->type < EXECMEM_TYPE_MAX ? iter : NULL;
 }
 
 static void *chunks_next(struct seq_file *m, void *v, loff_t *pos)
@@ -212,7 +210,7 @@ static void *chunks_next(struct seq_file *m, void *v, loff_t *pos)
 
 	++*pos;
 	if (v == SEQ_START_TOKEN) {
-		iter->nr = 0;
+		iter->type = 0;
 		return next_chunk(iter, 0);
 	}
 	return next_chunk(iter, iter->chunk.start + iter->chunk.size);
@@ -266,8 +264,8 @@ static ssize_t check_write(struct file *file, const char __user *buf,
 {
 	int broken, err = 0;
 
-	for (int nr = 0; nr < EXECMEM_NR_POOLS; nr++) {
-		struct execmem_pool *pool = execmem_pool_nr(nr);
+	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
+		struct execmem_pool *pool = execmem_own_pool(type);
 
 		broken = pool ? execmem_pool_check(pool) : 0;
 		if (!broken)

@@ -249,20 +249,6 @@ static size_t page_align(const struct execmem_range *range, size_t align)
 				    MODULE_ALIGN : PAGE_SIZE);
 }
 
-/* Make a block of memory that is mapped already, once. */
-static int take_fixed(struct execmem_block *block)
-{
-	const struct execmem_range *range = block->pool->range;
-
-	if (block->pool->nr_blocks)
-		return -ENOSPC;
-	block->start = range->start;
-	block->size = range->end - range->start;
-	block->room = block->size;
-	block->huge = true;
-	return execmem_marks_alloc(block) ? 0 : -ENOMEM;
-}
-
 /**
  * execmem_grow_whole - map a whole block, if it is worth it
  * @block: the block; its members pool and caller are set
@@ -280,8 +266,6 @@ int execmem_grow_whole(struct execmem_block *block, size_t size, size_t align)
 	int err;
 
 	might_sleep();
-	if (range->flags & EXECMEM_FIXED)
-		return take_fixed(block);
 	if (range->flags & EXECMEM_GUARD)
 		return map_block(block, PAGE_ALIGN(size), PAGE_ALIGN(size),
 				 page_align(range, align), false);
@@ -323,8 +307,8 @@ int execmem_grow_part(struct execmem_block *block, size_t size, size_t align)
 	size_t room = round_up(size, range->granularity);
 	int err;
 
-	/* With guards, nothing smaller can be tried. */
-	if (range->flags & (EXECMEM_GUARD | EXECMEM_FIXED))
+	/* Smaller than a page with guards: there is nothing to try. */
+	if (range->flags & EXECMEM_GUARD)
 		return -ENOMEM;
 	align = page_align(range, align);
 	err = map_block(block, room, part, align, false);

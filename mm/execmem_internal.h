@@ -12,7 +12,6 @@
  *   execmem_shrinker.c  gives back spare blocks after some seconds, and when
  *                       memory is short
  *   execmem.c           API, table of types, boot parameters
- *   execmem_room.c      lets BPF programs use unused text of the kernel image
  *   execmem_pool.c      cuts blocks into chunks; fills and frees chunks
  *   execmem_chunk.c     keeps the chunks of a pool in a tree
  *   execmem_perm.c      undoes changes of permissions by others
@@ -32,7 +31,7 @@
  *
  * execmem_block.c reads only the constant members of &struct execmem_pool.
  * execmem_check.c and execmem_debugfs.c read all of them, under the pool's
- * lock. tools/testing/execmem/ builds execmem.c, execmem_room.c, execmem_pool.c,
+ * lock. tools/testing/execmem/ builds execmem.c, execmem_pool.c,
  * execmem_chunk.c, execmem_perm.c, execmem_grow.c, execmem_rest.c,
  * execmem_check.c and execmem_lookup.c in user space, with its own version of
  * execmem_kernel.h.
@@ -167,8 +166,7 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  * @blocks: all blocks, oldest first
  * @tail: the block whose reserved addresses are used next, or %NULL
  * @growing: the block that gets more memory, or %NULL. It is not given back,
- *	even if its last chunk is freed. Changed under @grow_lock, too. With
- *	%EXECMEM_FIXED the only block, for ever.
+ *	even if its last chunk is freed. Changed under @grow_lock, too.
  * @spare: the block without chunks in use that is kept for the next allocation,
  *	or %NULL; see I6. count_pages() reads it without @lock.
  * @spare_until: when @spare is given back, in jiffies; not valid without it
@@ -244,8 +242,7 @@ struct execmem_pool {
  * @pool: the pool it belongs to; constant
  * @caller: return address of the caller that needed it first; constant
  * @start: first address; constant after it was mapped
- * @area: vmalloc's description of a block of a shared pool, %NULL if it is in the
- *	kernel image; constant
+ * @area: vmalloc's description of a block of a shared pool; constant
  * @room: reserved addresses from @start on, in bytes; at least @size. Changed
  *	under the pool's grow_lock.
  * @size: size in bytes of what is mapped. It only increases, under the pool's
@@ -568,50 +565,6 @@ static inline struct execmem_pool *execmem_own_pool(enum execmem_type type)
 	struct execmem_pool *pool = execmem_pool_of(type);
 
 	return pool && pool->type == type ? pool : NULL;
-}
-
-/* === mm/execmem_room.c: unused text of the kernel image =================== */
-
-#ifdef CONFIG_EXECMEM_ROOM
-DECLARE_STATIC_KEY_FALSE(execmem_room_is_open);
-
-void execmem_room_init(const struct execmem_range *range);
-void *execmem_room_alloc(size_t size, size_t align, void *caller);
-struct execmem_pool *execmem_room(void);
-
-/* Can this be placed in the kernel image, if there is room? */
-static inline bool execmem_may_use_room(enum execmem_type type)
-{
-	/* Not classic BPF, which users without privileges can load. */
-	return static_branch_unlikely(&execmem_room_is_open) &&
-		type == EXECMEM_BPF;
-}
-#else
-static inline void execmem_room_init(const struct execmem_range *range) {}
-
-static inline void *execmem_room_alloc(size_t size, size_t align, void *caller)
-{
-	return NULL;
-}
-
-static inline struct execmem_pool *execmem_room(void)
-{
-	return NULL;
-}
-
-static inline bool execmem_may_use_room(enum execmem_type type)
-{
-	return false;
-}
-#endif
-
-/* The pools of all types, and that of the room, by number */
-#define EXECMEM_NR_POOLS	(EXECMEM_TYPE_MAX + 1)
-
-/* Returns %NULL if the type is merged into another one, or there is no room. */
-static inline struct execmem_pool *execmem_pool_nr(unsigned int nr)
-{
-	return nr < EXECMEM_TYPE_MAX ? execmem_own_pool(nr) : execmem_room();
 }
 
 /* === mm/execmem_shrinker.c: when spare blocks are given back ============== */

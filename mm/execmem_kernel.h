@@ -38,8 +38,6 @@
 #include <linux/workqueue.h>
 #include <trace/events/execmem.h>
 
-#include <asm/sections.h>
-
 /* Memory of the machine in bytes */
 static inline unsigned long execmem_ram(void)
 {

@@ -42,12 +42,6 @@ static struct execmem_chunk copy_of(struct execmem_pool *pool,
 	return chunk ? *chunk : (struct execmem_chunk) {};
 }
 
-/* Nobody may split the huge pages that map the kernel image. */
-static bool can_change(struct execmem_pool *pool)
-{
-	return !(pool->range->flags & EXECMEM_FIXED);
-}
-
 /**
  * execmem_change_begin - may the attributes of these pages be changed?
  * @addr: first address, page aligned
@@ -61,7 +55,7 @@ static bool can_change(struct execmem_pool *pool)
  * Context: Process context, takes the pool's lock.
  * Return: 0 if neither end is in a shared block; 1 if all of it is in one live
  *	chunk, then execmem_change_end() must follow; or -EPERM if a part of it
- *	is not, or it is in the kernel image, which is reported
+ *	is not, which is reported
  */
 int execmem_change_begin(unsigned long addr, size_t size)
 {
@@ -74,7 +68,7 @@ int execmem_change_begin(unsigned long addr, size_t size)
 		return 0;
 
 	spin_lock(&pool->lock);
-	chunk = can_change(pool) ? owner_of(pool, addr, size) : NULL;
+	chunk = owner_of(pool, addr, size);
 	if (chunk) {
 		chunk->block->changed = true;
 		pool->stats.attr_changes++;

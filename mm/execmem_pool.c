@@ -121,9 +121,9 @@
  * The fill and invalidate hooks take text_mutex on some architectures; the
  * Context of each function in include/linux/execmem.h says whether its caller
  * may hold it. execmem_free() allocates nothing itself, but freeing memory of a
- * type that is not shared changes permissions, which may split huge pages of the
- * direct map. execmem_retire() allocates the note of the quarantine. execmem_lookup()
- * takes no lock.
+ * type that is not shared, and undoing what others changed, may split huge pages
+ * of the direct map. execmem_retire() allocates the note of the quarantine.
+ * execmem_lookup() takes no lock.
  *
  * Errors: if no huge page is available, base pages are used. If memory is short,
  * these are as few as the request needs, rounded up to a 32nd of a block. If
@@ -224,9 +224,6 @@ static struct execmem_chunk *attach_block(struct execmem_pool *pool,
 	pool->reserved_base += block->huge ? 0 : block->size;
 	if (block->room > block->size)
 		pool->tail = block;
-	/* The image is never given back. */
-	if (pool->range->flags & EXECMEM_FIXED)
-		pool->growing = block;
 	pool->stats.grown++;
 	pool->stats.blocks[block->reason]++;
 	return chunk;
@@ -501,12 +498,6 @@ static struct execmem_chunk *take_or_grow(struct execmem_pool *pool,
 	return chunk;
 }
 
-/* Has the pool all the memory that it can ever have? */
-static bool is_complete(struct execmem_pool *pool)
-{
-	return pool->range->flags & EXECMEM_FIXED && READ_ONCE(pool->nr_blocks);
-}
-
 /*
  * Allocate from the existing blocks, from what has rested long enough, from a
  * new block, or else from what rests.
@@ -520,7 +511,7 @@ static struct execmem_chunk *alloc_chunk(struct execmem_pool *pool,
 		return grow_own(pool, req);
 
 	chunk = take_chunk(pool, req);
-	if (chunk || is_complete(pool))
+	if (chunk)
 		return chunk;
 	execmem_pool_end_rests(pool, EXECMEM_REST_DUE);
 	chunk = take_or_grow(pool, req);

@@ -88,9 +88,6 @@ enum execmem_type {
  *	available for a block later, the type stays shared.
  * @EXECMEM_GUARD: give each allocation of a shared type a block and a guard
  *	page of its own. Set by the boot parameter execmem=guard, not by tables.
- * @EXECMEM_FIXED: all addresses from start to end are one block, which is mapped
- *	already, consists of trapping instructions, and is never given back. Only
- *	for the room in &struct execmem_info.
  */
 enum execmem_range_flags {
 	EXECMEM_KASAN_SHADOW	= (1 << 0),
@@ -104,7 +101,6 @@ enum execmem_range_flags {
 	EXECMEM_GUARD		= (1 << 8),
 	EXECMEM_HUGE_ONLY	= (1 << 9),
 	EXECMEM_START_HUGE	= (1 << 10),
-	EXECMEM_FIXED		= (1 << 11),
 };
 
 /**
@@ -191,30 +187,11 @@ struct execmem_range {
  * others; Documentation/mm/execmem.rst has a table of them.
  * @no_huge: why this machine cannot use huge pages, for a message in the kernel
  *	log; %NULL if it can
- * @room: unused text of the kernel image, which may hold %EXECMEM_BPF, with
- *	%EXECMEM_FIXED; no start if there is none. Used only if the boot parameter
- *	execmem=room asks for it, and after execmem_open_room().
- * @no_room: why this machine cannot use it, as @no_huge
  */
 struct execmem_info {
 	struct execmem_range	ranges[EXECMEM_TYPE_MAX];
 	const char		*no_huge;
-	struct execmem_range	room;
-	const char		*no_room;
 };
-
-#ifdef CONFIG_EXECMEM_ROOM
-/**
- * execmem_open_room - let BPF programs use the room in the kernel image
- *
- * The architecture calls this when that text has its final permissions and
- * consists of trapping instructions. It must not call it if they can change
- * later, or if text_room_size is 0.
- *
- * Context: Process context, once, after execmem_arch_setup().
- */
-void execmem_open_room(void);
-#endif
 
 /**
  * execmem_arch_setup - define parameters for allocations of executable memory
@@ -395,8 +372,8 @@ int execmem_seal(void *ptr);
  * Context: Process context, may sleep. text_mutex must not be held for a shared
  *	type, since the hooks take it. A call from an interrupt or with softirqs
  *	disabled is reported and leaks the memory. No memory is allocated, with
- *	one exception: freeing memory of a type that is not shared may split huge
- *	pages of the direct map.
+ *	two exceptions: freeing memory of a type that is not shared, and undoing
+ *	what others changed, may split huge pages of the direct map.
  * Return: size in bytes of what was freed, as rounded up by the allocator; 0 if
  *	nothing was freed
  */

@@ -17,12 +17,9 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
-#include <asm/sections.h>
 #include <asm/set_memory.h>
 #include <asm/setup.h>
 #include <asm/text-patching.h>
-
-#include "mm_internal.h"
 
 /* Alignment of chunks: one cache line. The BPF JIT depends on it. */
 #define CHUNK_ALIGN	64
@@ -394,80 +391,6 @@ static void __init describe_modules(struct execmem_range *ranges,
 	ranges[EXECMEM_BPF].mapto = EXECMEM_MODULE_TEXT;
 }
 
-/* === Room in the kernel image ============================================= */
-
-/* In the linker script, the last text before the entry code */
-extern char __static_call_text_end[];
-
-#ifdef CONFIG_EXECMEM_ROOM
-static const char *__init no_room_reason(void)
-{
-	/* PTI maps pages of the image to user space, see pti_clone_kernel_text(). */
-	if (boot_cpu_has(X86_FEATURE_PTI))
-		return "page tables are isolated (PTI)";
-	return NULL;
-}
-
-/*
- * Describe the part of .text between the last function and the entry code. The
- * entry code begins at a multiple of 2 MB and has pages of its own. The linker
- * fills what is before it with int3, and one 2 MB page maps that together with
- * the functions before it.
- *
- * There is more unused text after the entry code, but in the same page as it.
- */
-static struct execmem_range __init text_room(const struct execmem_range *pages)
-{
-	struct execmem_range range = shared(pages, EXECMEM_ROX | EXECMEM_FIXED);
-
-	range.start = PAGE_ALIGN((unsigned long)__static_call_text_end);
-	range.end = round_down((unsigned long)__entry_text_start, PMD_SIZE);
-	if (range.start >= range.end)
-		return (struct execmem_range) {};
-	range.flags &= ~EXECMEM_HUGE;
-	/* Only BPF programs are placed there. No owner can change permissions. */
-	range.sync = NULL;
-	range.restore = NULL;
-	return range;
-}
-
-/* Is all of the room in one 2 MB page, read-only, executable, and full of int3? */
-static bool room_is_final(void)
-{
-	unsigned long last = text_room_start + text_room_size - 1;
-	unsigned int level;
-	pte_t *pte = lookup_address(text_room_start, &level);
-
-	return pte && level == PG_LEVEL_2M &&
-		(text_room_start ^ last) < PMD_SIZE &&
-		!((pte_flags(*pte) ^ pgprot_val(PAGE_KERNEL_ROX)) & ATTRIBUTES &
-		  __supported_pte_mask) &&
-		!memchr_inv((void *)text_room_start, INT3_INSN_OPCODE,
-			    text_room_size);
-}
-
-/* Called by mark_rodata_ro(), so never with rodata=off. */
-void open_text_room(void)
-{
-	if (!text_room_size)
-		return;
-	if (room_is_final())
-		execmem_open_room();
-	else
-		pr_warn("execmem: no room in the kernel image: its unused text is not as expected\n");
-}
-#else
-static const char *__init no_room_reason(void)
-{
-	return NULL;
-}
-
-static struct execmem_range __init text_room(const struct execmem_range *pages)
-{
-	return (struct execmem_range) {};
-}
-#endif
-
 struct execmem_info __init *execmem_arch_setup(void)
 {
 	struct execmem_range *ranges = execmem_info.ranges;
@@ -479,8 +402,6 @@ struct execmem_info __init *execmem_arch_setup(void)
 		return &execmem_info;
 
 	execmem_info.no_huge = no_huge_reason();
-	execmem_info.room = text_room(&pages);
-	execmem_info.no_room = no_room_reason();
 	ranges[EXECMEM_KPROBES] = small_code(&pages);
 	ranges[EXECMEM_FTRACE] = small_code(&pages);
 	ranges[EXECMEM_BPF] = shared(&pages, EXECMEM_ROX);

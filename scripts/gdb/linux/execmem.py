@@ -18,10 +18,7 @@ def all_pools():
     if pools is None:
         raise gdb.GdbError("This kernel has no execmem pools")
     first, last = pools.type.range()
-    pools = [pools[i] for i in range(first, last + 1)]
-    # After those of the types, so that a type is an index
-    room = utils.gdb_eval_or_none("room_pool")
-    return pools if room is None else pools + [room]
+    return [pools[i] for i in range(first, last + 1)]
 
 
 # Merged types have a pool, too, but it has no blocks.

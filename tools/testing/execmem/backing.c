@@ -71,13 +71,6 @@ bool backing_is(unsigned long start, size_t size, int byte)
 	return !size || (*mem == byte && !memcmp(mem, mem + 1, size - 1));
 }
 
-/* Memory that is there before the allocator is, and stays */
-void backing_room(unsigned long start, size_t size)
-{
-	ASAN_UNPOISON_MEMORY_REGION((void *)start, size);
-	memset((void *)start, TRAP_BYTE, size);
-}
-
 /* === Pages ================================================================ */
 
 static unsigned long to_page(unsigned long addr)

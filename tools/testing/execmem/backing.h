@@ -14,7 +14,6 @@
 
 void backing_start(void);
 unsigned long backing_pages(void);
-void backing_room(unsigned long start, size_t size);
 bool backing_is(unsigned long start, size_t size, int byte);
 
 int hook_fill(void *dst, const void *src, size_t len);

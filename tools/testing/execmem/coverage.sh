@@ -35,7 +35,7 @@ report()
 }
 
 status=0
-for file in execmem.c execmem_room.c execmem_pool.c execmem_chunk.c execmem_perm.c \
+for file in execmem.c execmem_pool.c execmem_chunk.c execmem_perm.c \
 	    execmem_check.c execmem_lookup.c; do
 	report "$file" "$min" || status=1
 done

@@ -35,7 +35,6 @@
 
 #define CONFIG_EXECMEM		1
 #define CONFIG_EXECMEM_HUGE	1
-#define CONFIG_EXECMEM_ROOM	1
 #define CONFIG_MMU		1
 
 /* The model expects each call. */

@@ -12,7 +12,6 @@
 #include "../../../mm/execmem_chunk.c"
 #include "../../../mm/execmem_grow.c"
 #include "../../../mm/execmem_pool.c"
-#include "../../../mm/execmem_room.c"
 #include "../../../mm/execmem.c"
 
 /* Tell the model about new memory, which may be the end of a block. */
@@ -41,32 +40,11 @@ void kernel_reset(void)
 	execmem_info = NULL;
 	execmem_on = true;
 	execmem_guard = false;
-	execmem_want_room = false;
-	execmem_room_is_open = false;
-	text_room_start = 0;
-	text_room_size = 0;
 	execmem_blocks = (struct latch_tree_root) {};
 	execmem_pred_flush_enabled = false;
 	atomic64_set(&last_seq, 0);
 	atomic64_set(&flushed_seq, 0);
 	rest_work.pending = false;
-}
-
-/* Withdraw the block of the room, which the allocator never does. */
-void kernel_close_room(void)
-{
-	struct execmem_block *block = room_pool.growing;
-	LIST_HEAD(unused);
-
-	if (!block)
-		return;
-	EXPECT(!block->used);
-	spin_lock(&room_pool.lock);
-	detach_block(&room_pool, execmem_chunk_at(&room_pool, block->start),
-		     &unused);
-	spin_unlock(&room_pool.lock);
-	execmem_block_withdraw(block);
-	execmem_block_free(block);
 }
 
 bool kernel_has_blocks(void)

@@ -9,15 +9,12 @@
 #include "../../../mm/execmem_internal.h"
 
 extern static_call_t *call_execmem_pred_flush;
-extern unsigned long text_room_start;
-extern unsigned long text_room_size;
 
 /* Handler of the boot parameter execmem= */
 int param_parse_execmem(char *arg);
 
 bool kernel_boot(void);
 void kernel_reset(void);
-void kernel_close_room(void);
 bool kernel_has_blocks(void);
 
 #endif /* _EXECMEM_TEST_KERNEL_H */

@@ -145,7 +145,6 @@ int main(int argc, char **argv)
 	run_clean_tests();
 	run_fault_tests();
 	run_rest_tests();
-	run_room_tests();
 	run_validator_tests();
 	run_fragment_tests();
 	run_random_tests();

@@ -41,7 +41,6 @@ void run_flush_tests(void);
 void run_race_tests(void);
 void run_fault_tests(void);
 void run_rest_tests(void);
-void run_room_tests(void);
 void run_validator_tests(void);
 void run_fragment_tests(void);
 void run_random_tests(void);

@@ -8,6 +8,5 @@
 #define DECLARE_STATIC_KEY_FALSE(_name)		extern bool _name
 #define DEFINE_STATIC_KEY_FALSE(_name)		bool _name
 #define static_branch_unlikely(_key)		(*(_key))
-#define static_branch_enable(_key)		(*(_key) = true)
 
 #endif /* _EXECMEM_TEST_JUMP_LABEL_H */
