@@ -6,6 +6,7 @@
 #   x86-debug              with the series and the heavy checkers
 #   x86-clang              with the series and kCFI, modules signed and compressed
 #   x86-no-modules         with the series and without loadable modules
+#   x86-net, x86-net-base  the same as without "net", with TCP
 #   x86-modules            with the series and some hundred modules
 #   x86-modules-base       the same modules without it
 #   x86-abi, x86-abi-base, x86-modules-abi, x86-modules-abi-base
@@ -28,7 +29,7 @@ MODVERSIONS=(CONFIG_MODVERSIONS=y CONFIG_ASM_MODVERSIONS=y KBUILD_SYMTYPES=1
 variant() {
 	make_args=()
 	case $1 in
-	x86|x86-base|x86-debug|x86-modules*|x86-no-modules|x86-abi*|x86-deb)
+	x86|x86-base|x86-debug|x86-modules*|x86-no-modules|x86-net*|x86-abi*|x86-deb)
 		arch=x86_64 image=bzImage
 		needs kernel-x86
 		;;
@@ -57,6 +58,7 @@ variant() {
 	[ "${1#*-}" != debug ] || fragments+=(debug)
 	[ "${1#*-}" != clang ] || fragments+=(clang)
 	[[ $1 != x86-modules* ]] || fragments+=(modules)
+	[ "${1%-base}" != x86-net ] || fragments+=(net)
 	[ "$1" != x86-no-modules ] || fragments+=(no-modules)
 	case ${1%-base} in
 	*-abi)	make_args+=("${MODVERSIONS[@]}") ;;
