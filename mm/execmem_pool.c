@@ -273,17 +273,17 @@ static void keep_spare(struct execmem_pool *pool, struct execmem_block *block)
 }
 
 /*
- * After @chunk was freed, its block may be empty. Keep it as the pool's spare,
- * so that the next allocation need not map a block, or move it to @unused. Also
- * move the spare to @unused if the pool has become too small to keep one.
+ * The block of @chunk has become empty. Keep it as the pool's spare, so that the
+ * next allocation need not map a block, or move it to @unused. Also move the
+ * spare to @unused if the pool has become too small to keep one.
  */
-static void detach_unused(struct execmem_pool *pool,
-			  struct execmem_chunk *chunk, struct list_head *unused)
+static void detach_empty(struct execmem_pool *pool,
+			 struct execmem_chunk *chunk, struct list_head *unused)
 {
 	struct execmem_block *block = chunk->block;
 
-	if (block->used || block == pool->growing)
-		return;
+	lockdep_assert_held(&pool->lock);
+
 	if (!pool->spare && execmem_can_be_spare(block)) {
 		keep_spare(pool, block);
 		return;
@@ -439,8 +439,8 @@ static struct execmem_chunk *grow_tail(struct execmem_pool *pool,
 	pool->growing = NULL;
 	if (added)
 		chunk = take_from_added(pool, block, added, req);
-	else
-		detach_unused(pool, execmem_chunk_at(pool, block->start), unused);
+	else if (!block->used)
+		detach_empty(pool, execmem_chunk_at(pool, block->start), unused);
 	spin_unlock(&pool->lock);
 	return chunk;
 }
@@ -815,7 +815,8 @@ static void give_back_chunk(struct execmem_pool *pool,
 	chunk = execmem_chunk_free(pool, chunk);
 	/* This number is larger than those of the chunks that were merged. */
 	chunk->seq = atomic64_inc_return(&last_seq);
-	detach_unused(pool, chunk, &unused);
+	if (!chunk->block->used && chunk->block != pool->growing)
+		detach_empty(pool, chunk, &unused);
 	spin_unlock(&pool->lock);
 	destroy_blocks(&unused);
 	check_if_debugging(pool);

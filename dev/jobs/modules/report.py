@@ -204,8 +204,11 @@ def check_mappings(tap, on, other):
     tap.equal("blocks beyond those needed and one per pool", explained("excess_blocks"), 0)
     tap.at_most("blocks of 4k pages, but for data sealed after init: the statistics say why",
                 explained("small_blocks"), explained("fallbacks"))
-    tap.at_most("2M pages of the direct map split, no more than otherwise",
-                lambda: held(splits_2m)(on), lambda: held(splits_2m)(other))
+    # Where the pages of a block of base pages lie is chance, and so is it otherwise.
+    tap.at_most("2M pages of the direct map split, no more than otherwise, and one for each "
+                "block of 4k pages", lambda: held(splits_2m)(on),
+                lambda: held(splits_2m)(other) + explained("small_blocks")()
+                + state.pools["module_ro_after_init"]["blocks_base"])
     # Blocks of base pages become read-only, too; their pages may lie anywhere.
     tap.at_most("and one for each 4k page of a block at most",
                 lambda: held(splits_2m)(on), explained("pages_4k"))
