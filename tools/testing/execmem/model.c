@@ -659,7 +659,8 @@ struct model_chunk *model_alloc(enum execmem_type type, size_t size,
 		return NULL;
 	}
 	EXPECT(!is_too_large(mpool->pool, size));
-	EXPECT(!shim.alloc.from_then_on ||
+	/* Without memory for nodes, those of rests that were cut may do. */
+	EXPECT(!shim.alloc.from_then_on || nr_cut != before.nr_cut ||
 	       shim.alloc.hits == before.shim.alloc.hits);
 	chunk = add_chunk(mpool, type, (unsigned long)ptr, size);
 	if (!take_memory(mpool, chunk, align))
@@ -779,11 +780,13 @@ static void forget_chunk(struct model_chunk *chunk)
 	unused_chunks[nr_unused_chunks++] = chunk - chunks;
 }
 
-/* Will the chunk rest if it is retired now? */
+/* Will the chunk rest if it is retired now? Only a hook can fail to clear it. */
 static bool will_rest(struct model_pool *mpool)
 {
-	return mpool->pool->shared && !is_guarded(mpool->pool) &&
-		!fails_next(&shim.invalidate);
+	struct execmem_pool *pool = mpool->pool;
+
+	return pool->shared && !is_guarded(pool) &&
+		!(pool->range->invalidate && fails_next(&shim.invalidate));
 }
 
 static void add_rest(struct model_pool *mpool, struct model_chunk *chunk)
