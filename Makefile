@@ -108,7 +108,7 @@ modules-list:	## make the list of modules again
 together:	## ftrace, kprobes, BPF and modules at the same time, 20 rounds, also without the series
 	@dev/jobs/together/host --base 20
 
-kernel:		## build a kernel (V=x86, arm64, each also with -base; x86-debug, x86-clang, x86-modules, x86-modules-base)
+kernel:		## build a kernel (V=x86, arm64, each also with -base; the head of dev/kernel.sh lists all variants)
 	@dev/kernel.sh $(V)
 
 shell:		## boot a kernel to a shell (V=x86; leave with "exit")

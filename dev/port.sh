@@ -3,8 +3,8 @@
 # The series on another base: dev/port.sh VERSION, as 6.12.107 or 6.12.107-1.
 # Gets that linux-source from Debian, assembles the series on it, builds the x86
 # kernel, boots it and runs the KUnit suite; prints what had to be merged and a
-# verdict.  All of it is in build/port-VERSION; build/linux is not touched.  To work
-# there with the other verbs: SERIES_BUILD=build/port-VERSION make tree, refresh, ...
+# verdict.  All of it is in build/port-VERSION; build/linux is only brought up to date
+# first.  To work there with the other verbs: SERIES_BUILD=build/port-VERSION make tree, refresh, ...
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$DEV/assemble.sh"
 

@@ -52,9 +52,10 @@
  *   This is undone before the chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
- * - I12: The rests of a pool are those of its resting chunks, and its holds
- *   those of its held chunks. The counters of the pool are their numbers and the
- *   sums of their sizes.
+ * - I12: The list rests of a pool has one note for each of its resting chunks,
+ *   and no others; the list holds has one for each of its held chunks. The
+ *   counters of the pool are the lengths of these lists and the sums of the
+ *   sizes of their chunks.
  *
  * execmem_pool_check() verifies I1 to I7 and I10 to I12. It verifies I7 within
  * one pool only. The KUnit suite verifies I8 and I9.
@@ -72,18 +73,18 @@
  * chunk of the smallest size is left in every block. These are the limits:
  *
  * - F1: Every block has a chunk in use, except the spare and a block that is
- *   being enlarged. So there are at most two blocks more than there are chunks.
+ *   being enlarged. So there are at most two blocks more than chunks in use.
  * - F2: By I2, there is at most one free chunk before each chunk in use, and
  *   one at the end of each block. A block is added for a request of @size bytes
  *   only if no free chunk is large enough for it, at an aligned address. With
  *   the alignment of the pool's unit, that means that none is that large. So at
- *   that moment less than (chunks + blocks) * @size bytes are free. There is
- *   one exception: a huge page may be added to replace base pages, see
+ *   that moment less than (chunks in use + blocks) * @size bytes are free.
+ *   There is one exception: a huge page may be added to replace base pages, see
  *   execmem_huge_is_due().
  * - F3: If one chunk is left in a block, the rest of the block is in at most two
- *   free chunks, and the larger of them has at least half of that rest. With
- *   the exception of F2, a request that is not larger than this chunk, and has
- *   the alignment of the pool's unit, does not make the pool grow.
+ *   free chunks, and the larger of them has at least half of that rest. Except
+ *   as in F2, a request that is not larger than this free chunk, and has the
+ *   alignment of the pool's unit, does not make the pool grow.
  *
  * Memory that was freed by execmem_retire() is in quarantine at first, which
  * the code calls a rest, see mm/execmem_rest.c: the chunk stays in the tree and
@@ -126,11 +127,11 @@
  * execmem_lookup() takes no lock.
  *
  * Errors: if no huge page is available, base pages are used. If memory is short,
- * these are as few as the request needs, rounded up to a 32nd of a block. If
- * there is no memory or no address space for these, the allocation returns
- * %NULL. A chunk that cannot be invalidated, and a block whose permissions cannot
- * be restored, are reported and never used again, since their contents or
- * permissions are unknown.
+ * these are as few as the request needs, rounded up to a multiple of 1/32 of a
+ * block. If there is no memory or no address space for these, the allocation
+ * returns %NULL. A chunk that cannot be invalidated, and a block whose
+ * permissions cannot be restored, are reported and never used again, since their
+ * contents or permissions are unknown.
  */
 
 #include "execmem_internal.h"

@@ -227,7 +227,8 @@ struct execmem_info *execmem_arch_setup(void);
  * Memory of a shared type (see &struct execmem_range) has its final
  * permissions, except for data that execmem_seal() makes read-only. Text
  * consists of trapping instructions. Writable memory may hold what its former
- * owner left there. Read-only memory can only be written by execmem_fill().
+ * owner left there. Read-only memory can only be written by execmem_fill(),
+ * execmem_fill_locked() and execmem_publish().
  *
  * Memory of a type that is not shared is page aligned, and the caller manages
  * its permissions.
@@ -386,9 +387,9 @@ size_t execmem_free(void *ptr);
  *
  * Like execmem_free(), and the same rules apply. In addition, memory of a
  * shared type is put in quarantine for some seconds: its place is not handed
- * out, and writable memory is filled with poison. If code runs into it in this
- * time, it traps. If somebody writes to it, this is reported when the
- * quarantine ends. That is earlier if much memory is retired, or if memory or
+ * out, and writable memory is filled with poison. If a CPU executes it in this
+ * time, it traps. A write to writable memory is reported when the quarantine
+ * ends. The quarantine ends early if much memory is retired, or if memory or
  * addresses are short.
  *
  * If somebody refers to a page of the memory, it is held until nobody does, and
@@ -421,9 +422,9 @@ struct execmem_area {
  *
  * An allocation is live from execmem_alloc() until execmem_free() begins. The
  * answer is right if the allocation at @addr is neither allocated nor freed
- * during the lookup. If it is, the answer may be true or false. If the answer is
- * true, start and size are right in any case. Nothing keeps the allocation live
- * after the lookup.
+ * during the lookup. Otherwise, the answer may be true or false. If the answer
+ * is true, start and size are right in any case. Nothing keeps the allocation
+ * live after the lookup.
  *
  * Context: Any, including NMI. Takes no lock. The time grows with the distance
  *	of @addr from the start and the end of the allocation.
@@ -436,7 +437,8 @@ bool execmem_lookup(unsigned long addr, struct execmem_area *area);
  * @type: a valid type
  *
  * If so, the type is shared, all of its memory has its final permissions, and
- * only execmem_fill() and execmem_publish() can write to it.
+ * only execmem_fill(), execmem_fill_locked(), execmem_publish() and text
+ * patching can write to it.
  *
  * Context: Any, after execmem_arch_setup().
  * Return: true if it is read-only, else false
@@ -471,8 +473,8 @@ bool execmem_is_shared(enum execmem_type type);
  * execmem_exceeds - does memory extend beyond the end of an allocation?
  * @ptr: first address
  * @size: size in bytes, not 0
- * @offset: set to the offset of @ptr in its allocation, if that is of a shared
- *	type; else unchanged
+ * @offset: set to the offset of @ptr in its allocation, in bytes, if that is of
+ *	a shared type; else unchanged
  *
  * For checks of what is copied from or to memory of modules: there may be
  * memory of others right after an allocation of a shared type.

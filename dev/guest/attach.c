@@ -5,8 +5,8 @@
  *	attach N FUNCTIONS COMMAND...
  *
  * N functions of the file FUNCTIONS get a trampoline each, with a program at their entry
- * or at their return.  Then 4 MB are sent over TCP with the congestion control, and
- * COMMAND is executed by the shell.  All is detached in the end.  Prints
+ * or at their return.  If the kernel has TCP, 4 MB are sent with the congestion control.
+ * Then COMMAND is executed by the shell.  All is detached in the end.  Prints
  *
  *	@ trampolines N		functions with a program
  *	@ runs N		of the programs, while COMMAND ran
@@ -320,6 +320,11 @@ static void unregister_congestion(int map)
 	close(map);
 }
 
+static bool has_tcp(void)
+{
+	return type_named("bpf_struct_ops_tcp_congestion_ops", BTF_KIND_STRUCT);
+}
+
 /* ---- traffic ----------------------------------------------------------- */
 
 static void serve(int listener)
@@ -382,16 +387,18 @@ int main(int argc, char **argv)
 {
 	struct rlimit files = { 4096, 4096 };
 	uint64_t runs = 0;
-	int map;
+	int map = -1;
 
 	if (argc < 4)
 		return 2;
 	setlinebuf(stdout);
 	setrlimit(RLIMIT_NOFILE, &files);
 	find_types();
-	map = register_congestion();
+	if (has_tcp())
+		map = register_congestion();
 	attach_all(atoi(argv[1]), argv[2]);
-	traffic();
+	if (map >= 0)
+		traffic();
 	for (int i = 3; i < argc; i++) {
 		if (system(argv[i]))
 			die(argv[i]);
@@ -399,6 +406,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < nr_programs; i++)
 		runs += runs_of(programs[i]);
 	printf("@ runs %llu\n", (unsigned long long)runs);
-	unregister_congestion(map);
+	if (map >= 0)
+		unregister_congestion(map);
 	return 0;
 }
