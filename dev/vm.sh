@@ -10,7 +10,7 @@
 # build/out/NAME afterwards.  On arm64, the only job is "insmod MODULE [PARAMETERS]".
 # The run passes if the last line of the job is "VERDICT ok", it exits with 0, and the
 # console (build/out/NAME.log) has no splat.
-#   -m MB -c CPUS -t SECONDS    memory, processors, time limit
+#   -m MB -c CPUS -t SECONDS    memory, processors, time limit (1024, 2, 300)
 #   -a "ARGS" -q "ARGS"         more arguments for the kernel, for QEMU
 #   -f FILE[:NAME]              one more file for /job (repeatable)
 #   -x PROGRAM                  take it from this machine, not from busybox (repeatable)
