@@ -228,7 +228,7 @@ struct execmem_info *execmem_arch_setup(void);
  * permissions, except for data that execmem_seal() makes read-only. Text
  * consists of trapping instructions. Writable memory may hold what its former
  * owner left there. Read-only memory can only be written by execmem_fill(),
- * execmem_fill_locked() and execmem_publish().
+ * execmem_fill_locked(), execmem_publish() and text patching.
  *
  * Memory of a type that is not shared is page aligned, and the caller manages
  * its permissions.
