@@ -115,9 +115,9 @@ static int nmi_churn(void *unused)
 }
 
 /*
- * Send an NMI when the one before it was handled, or after a second. In
- * emulation, each may take milliseconds, so end after some seconds. Returns how
- * many were sent.
+ * Send an NMI when the one before it was handled: two that are pending would be
+ * one. End if one is lost. In emulation, each may take milliseconds, so end
+ * after some seconds, too. Returns how many were sent.
  */
 static int send_nmis(unsigned int cpu)
 {
@@ -125,13 +125,15 @@ static int send_nmis(unsigned int cpu)
 	int nr = 0;
 
 	while (nr < 2000 && (nr < 100 || time_before(jiffies, stop))) {
-		unsigned long end = jiffies + HZ;
+		unsigned long end = jiffies + 10 * HZ;
 
 		nr++;
 		__apic_send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
-		while (atomic_read(&nmi.right) + atomic_read(&nmi.wrong) < nr &&
-		       time_before(jiffies, end))
+		while (atomic_read(&nmi.right) + atomic_read(&nmi.wrong) < nr) {
+			if (time_after(jiffies, end))
+				return nr;
 			cpu_relax();
+		}
 		cond_resched();
 	}
 	return nr;

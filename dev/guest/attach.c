@@ -270,6 +270,7 @@ static int load_types(void)
 	return fd;
 }
 
+/* Returns its map, or -1 if the kernel has no TCP */
 static int register_congestion(void)
 {
 	int value = type_named("bpf_struct_ops_tcp_congestion_ops", BTF_KIND_STRUCT);
@@ -279,7 +280,9 @@ static int register_congestion(void)
 	char *data;
 	int map, key = 0;
 
-	if (!value || !id)
+	if (!value)
+		return -1;
+	if (!id)
 		die("types of the congestion control");
 	memset(&create, 0, sizeof(create));
 	create.map_type = BPF_MAP_TYPE_STRUCT_OPS;
@@ -318,11 +321,6 @@ static void unregister_congestion(int map)
 		printf("@ runs.%s %llu\n", operations[i].name,
 		       (unsigned long long)runs_of(operations[i].program));
 	close(map);
-}
-
-static bool has_tcp(void)
-{
-	return type_named("bpf_struct_ops_tcp_congestion_ops", BTF_KIND_STRUCT);
 }
 
 /* ---- traffic ----------------------------------------------------------- */
@@ -387,15 +385,14 @@ int main(int argc, char **argv)
 {
 	struct rlimit files = { 4096, 4096 };
 	uint64_t runs = 0;
-	int map = -1;
+	int map;
 
 	if (argc < 4)
 		return 2;
 	setlinebuf(stdout);
 	setrlimit(RLIMIT_NOFILE, &files);
 	find_types();
-	if (has_tcp())
-		map = register_congestion();
+	map = register_congestion();
 	attach_all(atoi(argv[1]), argv[2]);
 	if (map >= 0)
 		traffic();
