@@ -52,13 +52,13 @@
  *   This is undone before the chunk is invalidated, see mm/execmem_perm.c.
  * - I10: Exactly the live chunks of a block are marked for execmem_lookup().
  * - I11: The member last of a pool is %NULL or one of the pool's chunks.
- * - I12: The list rests of a pool has one note for each of its resting chunks,
- *   and no others; the list holds has one for each of its held chunks. The
- *   counters of the pool are the lengths of these lists and the sums of the
- *   sizes of their chunks.
+ * - I12: A pool has two lists, named "rests" and "holds". The former has one note
+ *   for each resting chunk of the pool, the latter one for each held chunk, and
+ *   neither has others. The counters of the pool are the lengths of these lists
+ *   and the sums of the sizes of their chunks.
  *
- * execmem_pool_check() verifies I1 to I7 and I10 to I12. It verifies I7 within
- * one pool only. The KUnit suite verifies I8 and I9.
+ * execmem_pool_check() verifies I1 to I6 and I10 to I12, and of I7 that the start
+ * of each block of the pool can be found. The KUnit suite verifies I8 and I9.
  *
  * All chunks of a pool, free or not, are in one tree by address, augmented with
  * the largest free size. The lowest free chunk that is large enough, and the
@@ -130,8 +130,8 @@
  * these are as few as the request needs, rounded up to a multiple of 1/32 of a
  * block. If there is no memory or no address space for these, the allocation
  * returns %NULL. A chunk that cannot be invalidated, and a block whose
- * permissions cannot be restored, are reported and never used again, since their
- * contents or permissions are unknown.
+ * permissions cannot be restored, are never used again, since their contents or
+ * permissions are unknown. The first of each is reported by a warning.
  */
 
 #include "execmem_internal.h"

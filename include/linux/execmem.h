@@ -147,11 +147,11 @@ enum execmem_range_flags {
  *	The memory is writable and not executable yet. If %NULL, it is zeroed by
  *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
  * @sync: make all CPUs discard instructions that they have already fetched, for
- *	a type that both modules and BPF programs use. Called before a program
- *	is placed where text of a module may have been. Modules synchronize all
- *	CPUs themselves before they are executed. Interrupts are enabled,
- *	text_mutex may be held. %NULL if no CPU can execute what it fetched
- *	before a change.
+ *	a type that BPF programs share with modules, ftrace or kprobes. Called
+ *	before a program is placed where code of these may have been. Modules
+ *	synchronize all CPUs themselves before they are executed. Interrupts are
+ *	enabled, text_mutex may be held. %NULL if no CPU can execute what it
+ *	fetched before a change.
  * @restore: give the pages of @len bytes at @start, and their aliases, the
  *	permissions that pages of a shared type with @flags have, whatever the
  *	page table says, and flush TLBs if it said something else. May sleep.
@@ -310,8 +310,8 @@ int execmem_fill_locked(void *dst, const void *src, size_t len);
  * written in place.
  *
  * Context: As execmem_fill().
- * Return: as execmem_fill(), and -EINVAL if the type has a seal hook. After an
- *	error, the allocation is not sealed.
+ * Return: as execmem_fill(), and -EINVAL if the type has a seal hook. A call
+ *	that fails does not seal the allocation.
  */
 int execmem_publish(void *dst, const void *src, size_t len);
 
