@@ -156,7 +156,8 @@ static inline unsigned long execmem_fallbacks(struct execmem_stats *stats)
  *	before @lock.
  * @lock: protects the members below, and the chunks and blocks of the pool.
  *	Under it, no hook is called, no permission is changed, and nothing
- *	sleeps. Only locks of the memory allocator are taken under it.
+ *	sleeps. Only locks of the memory allocator, and those of timers and
+ *	work queues, are taken under it.
  * @chunks: all chunks, free or not, by address; see I1
  * @last: the chunk that was allocated last, or %NULL if it is gone; a hint for
  *	execmem_chunk_at()

@@ -350,7 +350,8 @@ int execmem_seal(void *ptr);
  * module data        the same
  * module init memory synchronize_rcu() in a work item, after it was removed from
  *                    mod->mem[] and from the tree of modules
- * ITS thunks         as module text: only that module calls them
+ * ITS thunks         nothing: only their module calls them, and they are freed
+ *                    when none of its code can run any more
  * kprobes            synchronize_rcu_tasks() for slots of optimized kprobes, else
  *                    synchronize_rcu(); then, in a work item, synchronize_rcu()
  *                    after their page was removed from the list
