@@ -270,7 +270,9 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  *
  * The write is neither atomic nor synchronized with execution. Make the code
  * reachable only afterwards, and change live code with the architecture's text
- * patching functions instead.
+ * patching functions instead. If CPUs may execute what they fetched from these
+ * addresses before, as on x86, all CPUs must be synchronized in between. This is
+ * done for BPF types only; see Documentation/mm/execmem.rst.
  *
  * A concurrent execmem_free() does not free the chunk before the write is
  * complete. If the type is not shared and has no fill hook, the memory must
