@@ -135,17 +135,20 @@ enum execmem_range_flags {
  * @invalidate: prepare @len bytes at @dst of a freed chunk for the next owner.
  *	It overwrites executable memory with trapping instructions, and undoes
  *	@seal. May sleep. Returns 0 or an error. If %NULL, memory is zeroed by
- *	memset(), so %EXECMEM_READONLY requires a function.
+ *	memset(), so %EXECMEM_READONLY requires a function. It may take
+ *	text_mutex only for types with %EXECMEM_READONLY: memory of other types
+ *	may also be invalidated during execmem_alloc(), whose caller may hold it.
  * @seal: make @len bytes at @start read-only, for types that are written in
  *	place until execmem_seal(). May sleep. Returns 0 or an error. Requires
  *	@invalidate, an @alignment of at least a page, no %EXECMEM_HUGE, and a
  *	shared type. If %NULL, sealing changes no permissions.
  * @prepare_seal: make the page tables that @seal needs for @len bytes at @start
- *	of a new block, so that @seal allocates nothing. May sleep. Returns 0 or
- *	an error. If %NULL, @seal needs none.
+ *	of a new block, so that @seal allocates nothing. May sleep, text_mutex
+ *	may be held. Returns 0 or an error. If %NULL, @seal needs none.
  * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
- *	The memory is writable and not executable yet. If %NULL, it is zeroed by
- *	memset(), so for %EXECMEM_EXEC zero must not be a valid instruction.
+ *	The memory is writable and not executable yet, and text_mutex may be
+ *	held. If %NULL, it is zeroed by memset(), so for %EXECMEM_EXEC zero must
+ *	not be a valid instruction.
  * @sync: make all CPUs discard instructions that they have already fetched, for
  *	a type that BPF programs share with modules, ftrace or kprobes. Called
  *	before a program is placed where code of these may have been. Modules
@@ -154,7 +157,8 @@ enum execmem_range_flags {
  *	fetched before a change.
  * @restore: give the pages of @len bytes at @start, and their aliases, the
  *	permissions that pages of a shared type with @flags have, whatever the
- *	page table says, and flush TLBs if it said something else. May sleep.
+ *	page table says, and flush TLBs if it said something else. May sleep,
+ *	text_mutex may be held.
  *	Returns 1 if something was restored, 0 if there was nothing to do, or an
  *	error. %NULL if nobody can change permissions of pages of this type.
  */
@@ -271,8 +275,10 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  * The write is neither atomic nor synchronized with execution. Make the code
  * reachable only afterwards, and change live code with the architecture's text
  * patching functions instead. If CPUs may execute what they fetched from these
- * addresses before, as on x86, all CPUs must be synchronized in between. This is
- * done for BPF types only; see Documentation/mm/execmem.rst.
+ * addresses before, as on x86, all CPUs must be synchronized in between. Users
+ * of BPF types need not do this, since the allocator synchronizes CPUs before it
+ * hands out memory that may have held other code than BPF programs; see
+ * Documentation/mm/execmem.rst.
  *
  * A concurrent execmem_free() does not free the chunk before the write is
  * complete. If the type is not shared and has no fill hook, the memory must
