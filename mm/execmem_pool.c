@@ -10,9 +10,9 @@
  * Callers name the type of memory they need. The architecture's table (&struct
  * execmem_range) describes each type. A type has a pool, unless the table
  * merges it into another type. A pool maps *blocks* and hands out *chunks*. In
- * a shared pool, many chunks are cut from one block, which is usually mapped by
- * one huge page. In other pools, each chunk is a block of its own, and the
- * caller manages its permissions.
+ * a shared pool, many chunks are cut from one block, which is mapped by one huge
+ * page or by base pages, see mm/execmem_grow.c. In other pools, each chunk is a
+ * block of its own, and the caller manages its permissions.
  *
  * A block of a shared pool is filled with trapping instructions, or with zeroes
  * for data. Then the whole block gets its final permissions, before its first

@@ -28,7 +28,7 @@
  * allocations by each subsystem.
  *
  * @EXECMEM_DEFAULT: default parameters that would be used for types that
- * are not explicitly defined.
+ * are not explicitly defined. The same as @EXECMEM_MODULE_TEXT.
  * @EXECMEM_MODULE_TEXT: parameters for module text sections
  * @EXECMEM_KPROBES: parameters for kprobes
  * @EXECMEM_FTRACE: parameters for ftrace
