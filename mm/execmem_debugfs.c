@@ -108,7 +108,7 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 
 /* === Map of the blocks ==================================================== */
 
-/* Show a part of a block: free, tenths in use, or full. */
+/* Show a part of a block: not in use, tenths in use, or full. */
 static char part_to_char(struct execmem_map *map, unsigned int part)
 {
 	unsigned long size = execmem_part_end(map, part) -
@@ -140,7 +140,7 @@ static int map_show(struct seq_file *m, void *unused)
 	struct execmem_map map;
 
 	seq_puts(m, "# type               block                   size leaf used chunks ");
-	seq_puts(m, "[64 parts: . free, 1 to 9 tenths in use, # full]\n");
+	seq_puts(m, "[64 parts: . not in use, 1 to 9 tenths in use, # full]\n");
 	for (int type = 0; type < EXECMEM_TYPE_MAX; type++) {
 		struct execmem_pool *pool = execmem_own_pool(type);
 

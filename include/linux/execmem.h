@@ -32,7 +32,8 @@
  * @EXECMEM_MODULE_TEXT: parameters for module text sections
  * @EXECMEM_KPROBES: parameters for kprobes
  * @EXECMEM_FTRACE: parameters for ftrace
- * @EXECMEM_BPF: parameters for BPF
+ * @EXECMEM_BPF: parameters for BPF; for no other code, see
+ *	Documentation/mm/execmem.rst
  * @EXECMEM_MODULE_DATA: parameters for module data sections
  * @EXECMEM_BPF_CLASSIC: JITed programs that were loaded as classic BPF.
  *	Unprivileged users can load these, so branch predictors are flushed

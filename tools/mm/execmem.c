@@ -295,7 +295,7 @@ static void show_blocks(void)
 		if (*line == '#')
 			continue;
 		if (!any)
-			printf("\nblocks: . free, 1 to 9 tenths in use, # full\n");
+			printf("\nblocks: . not in use, 1 to 9 tenths in use, # full\n");
 		any = true;
 		print_block(line);
 	}
