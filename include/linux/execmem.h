@@ -129,16 +129,18 @@ enum execmem_range_flags {
  *	huge pages are disabled, a type that has a @start is not merged, and all
  *	its members are used.
  * @fill: write @len bytes from @src to @dst, which is in a live chunk that may
- *	be read-only. May sleep. Returns 0 or an error. If %NULL, memcpy() is
- *	used, so %EXECMEM_READONLY requires a function.
+ *	be read-only, and keep instruction caches coherent. May sleep. Returns 0
+ *	or an error. If %NULL, memcpy() is used, so %EXECMEM_READONLY requires a
+ *	function.
  * @fill_locked: do the same for a caller that holds the lock which @fill takes.
  *	%NULL if execmem_fill_locked() is not supported; not used without @fill.
  * @invalidate: prepare @len bytes at @dst of a freed chunk for the next owner.
- *	It overwrites executable memory with trapping instructions, and undoes
- *	@seal. May sleep. Returns 0 or an error. If %NULL, memory is zeroed by
- *	memset(), so %EXECMEM_READONLY requires a function. It may take
- *	text_mutex only for types with %EXECMEM_READONLY: memory of other types
- *	may also be invalidated during execmem_alloc(), whose caller may hold it.
+ *	It overwrites executable memory with trapping instructions, keeps
+ *	instruction caches coherent, and undoes @seal. May sleep. Returns 0 or
+ *	an error. If %NULL, memory is zeroed by memset(), so %EXECMEM_READONLY
+ *	requires a function. It may take text_mutex only for types with
+ *	%EXECMEM_READONLY: memory of other types may also be invalidated during
+ *	execmem_alloc(), whose caller may hold it.
  * @seal: make @len bytes at @start read-only, for types that are written in
  *	place until execmem_seal(). May sleep. Returns 0 or an error. Requires
  *	@invalidate, an @alignment of at least a page, no %EXECMEM_HUGE, and a
@@ -146,10 +148,11 @@ enum execmem_range_flags {
  * @prepare_seal: make the page tables that @seal needs for @len bytes at @start
  *	of a new block, so that @seal allocates nothing. May sleep, text_mutex
  *	may be held. Returns 0 or an error. If %NULL, @seal needs none.
- * @trap: fill @len bytes at @dst with the instructions that @invalidate writes.
- *	The memory is writable and not executable yet, and text_mutex may be
- *	held. If %NULL, it is zeroed by memset(), so for %EXECMEM_EXEC zero must
- *	not be a valid instruction.
+ * @trap: fill @len bytes at @dst with the instructions that @invalidate writes,
+ *	and keep instruction caches coherent: they may hold what was in these
+ *	pages before. The memory is writable and not executable yet, and
+ *	text_mutex may be held. If %NULL, it is zeroed by memset(), so for
+ *	%EXECMEM_EXEC zero must not be a valid instruction.
  * @sync: make all CPUs discard instructions that they have already fetched, for
  *	a type that BPF programs share with modules, ftrace or kprobes. Called
  *	before a program is placed where code of these may have been. Modules
@@ -159,9 +162,9 @@ enum execmem_range_flags {
  * @restore: give the pages of @len bytes at @start, and their aliases, the
  *	permissions that pages of a shared type with @flags have, whatever the
  *	page table says, and flush TLBs if it said something else. May sleep,
- *	text_mutex may be held.
- *	Returns 1 if something was restored, 0 if there was nothing to do, or an
- *	error. %NULL if nobody can change permissions of pages of this type.
+ *	text_mutex may be held. Returns 1 if something was restored, 0 if there
+ *	was nothing to do, or an error. %NULL if nobody can change permissions of
+ *	pages of this type.
  */
 struct execmem_range {
 	unsigned long   start;
@@ -283,7 +286,7 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  *
  * A concurrent execmem_free() does not free the chunk before the write is
  * complete. If the type is not shared and has no fill hook, the memory must
- * still be writable.
+ * still be writable, and the caller must keep instruction caches coherent.
  *
  * Context: Process context, may sleep. text_mutex must not be held, since the
  *	hooks of x86, powerpc and riscv take it.
