@@ -369,8 +369,9 @@ int execmem_seal(void *ptr);
  *                    after their page was removed from the list
  * ftrace             synchronize_rcu_tasks_rude(), then
  *                    synchronize_rcu_tasks()
- * BPF programs,      call_rcu(), or call_rcu_tasks_trace() if the program can
- * also classic       sleep, then a work item; seccomp counts users instead
+ * BPF programs       call_rcu(), or call_rcu_tasks_trace() if the program can
+ *                    sleep, then a work item; seccomp counts the users of its
+ *                    classic programs instead
  * BPF trampolines    if they call the traced function: call_rcu_tasks(), then
  *                    their reference count; else call_rcu_tasks_trace(), since
  *                    programs in them can sleep. After either, call_rcu_tasks(),
