@@ -280,8 +280,8 @@ void *execmem_alloc_aligned(enum execmem_type type, size_t size, size_t align);
  * reachable only afterwards, and change live code with the architecture's text
  * patching functions instead. If CPUs may execute what they fetched from these
  * addresses before, as on x86, all CPUs must be synchronized in between. Users
- * of BPF types need not do this, since the allocator synchronizes CPUs before it
- * hands out memory that may have held other code than BPF programs; see
+ * of BPF types need not do this. The allocator synchronizes CPUs before it hands
+ * out memory for them that may have held other code; see "Executing" in
  * Documentation/mm/execmem.rst.
  *
  * A concurrent execmem_free() does not free the chunk before the write is
